@@ -1,0 +1,3 @@
+from .primitive import Primitive, errstate
+from .value import Value, no_grad
+from .graph import topological

@@ -1,0 +1,50 @@
+"""Values among numpy arrays: np.exp(v), np.float64(2) * v, array * v. Only numpy calls this, so numpy is there."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from . import primitives as p
+from .primitive import PRIMITIVES, to_float
+
+UFUNCS = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+    "power": operator.pow, "float_power": operator.pow, "negative": operator.neg, "positive": operator.pos,
+    "absolute": operator.abs, "fabs": operator.abs, "square": lambda x: x * x, "reciprocal": p.reciprocal,
+    "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le,
+    "greater": operator.gt, "greater_equal": operator.ge, "heaviside": lambda x, h: p.where(x, p.step(x), h),
+    "arcsin": p.asin, "arccos": p.acos, "arctan": p.atan, "arctan2": p.atan2, "arcsinh": p.asinh, "arccosh": p.acosh,
+    "arctanh": p.atanh, "logaddexp": p.logsumexp,
+    **{name: row for name, row in PRIMITIVES.items() if isinstance(getattr(np, name, None), np.ufunc)},
+}
+COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+
+
+def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """ufunc(*inputs) where one input is a Value: a Value, or an object array of them."""
+    function = UFUNCS.get(ufunc.__name__)
+    out = kwargs.pop("out", (None,))[0]
+    if function is None or method != "__call__" or kwargs:
+        raise TypeError(f"numpy.{ufunc.__name__}{'' if method == '__call__' else '.' + method} has no meaning for a Value "
+                        f"{'with ' + ', '.join(kwargs) if kwargs else ''}: use .data for its number, or a function of autograd")
+    if any(np.ndim(x) for x in inputs):
+        result = np.frompyfunc(function, len(inputs), 1)(*[_boxed(x) if hasattr(type(x), "__primitive__") else x for x in inputs])
+        if ufunc.__name__ in COMPARISONS:
+            result = result.astype(bool)
+    else:
+        result = function(*[x if hasattr(type(x), "__primitive__") else to_float(x, f"numpy.{ufunc.__name__}") for x in inputs])
+    if out is None:
+        return result
+    if out.dtype != object:
+        raise TypeError(f"an array of {out.dtype} cannot hold a Value: use an array with dtype=object")
+    out[...] = result
+    return out
+
+
+def _boxed(x: Any) -> Any:
+    box = np.empty((), dtype=object)
+    box[()] = x
+    return box

@@ -1,0 +1,301 @@
+"""Derivatives without side effects: of Values, as Values to differentiate again; of Python functions, as numbers.
+
+| | of Values | of a Python function |
+|---|---|---|
+| gradient | `grad(y, xs)` | `grad(f)(x)`, `value_and_grad(f)(x)` |
+| Jacobian, Hessian | `jacobian(ys, xs)`, `hessian(y, xs)` | `jacobian(f)(x)`, `hessian(f)(x)` |
+| J·v, forward mode | `jvp(ys, xs, v)` | `jvp(f, x, v)` |
+| u·J, reverse mode | `vjp(ys, xs, u)` | `vjp(f, x, u)` |
+| H·v | `hvp(y, xs, v)` | `hvp(f, x, v)` |
+
+A function takes numbers, (nested) lists, tuples, dicts or arrays of numbers, and its derivative has their structure.
+Given Values, or called inside another derivative, it answers in Values: grad(grad(f)) is the second derivative.
+Every form raises RuntimeError if a leaf was assigned after it was used, FloatingPointError if finite numbers give nan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, overload
+
+from .graph import topological
+from .primitive import bounded, errstate, to_float
+from .primitives import pow_, strong_mul
+from .structure import leaves_of, nested, shaped, variables
+from .sweep import blame, check_unchanged, dependents, forward, numbers, power_slopes, reverse, times_numbers
+from .value import Value, constant
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+Function = Callable[..., Any]
+_DEPTH: ContextVar[int] = ContextVar("autograd_depth", default=0)   # of derivatives of functions inside one another
+
+
+# ---- the two sweeps, on formulas (Values) and on numbers (floats)
+
+def formulas(v: Value) -> Sequence[Any]:
+    """The local partials of `v` as Values, to differentiate again; plain numbers stay plain."""
+    assert v.op is not None
+    partials = power_slopes if v.op is pow_ and v.args[1].constant else lambda *xs: v.op.partials(v, *xs)  # type: ignore[union-attr]
+    with errstate(invalid="ignore", divide="ignore"):
+        try:
+            return partials(*[a.data if a.constant else a for a in v.args])  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError):   # of the plain numbers among them
+            return v.op.partials(v, *v.args)  # type: ignore[no-any-return]
+
+
+def times(g: Any, d: Any) -> Any:
+    """g · d of Values: a plain 0 gives None and a plain 1 leaves no node; a zero wins over an infinite slope."""
+    for a, b in ((g, d), (d, g)):
+        if not isinstance(a, Value):
+            if a == 0:
+                return None
+            if a == 1 or a == -1:
+                return b if a == 1 else -b
+    if not _number(g) and not math.isfinite(_number(d)):
+        return strong_mul(g, d)
+    return g * d
+
+
+def _adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:
+    """Σ seed · ∂root/∂x for every x: one reverse sweep."""
+    order = topological(*seeds)
+    check_unchanged(order)
+    local, product = (formulas, times) if symbolic else (numbers, times_numbers)
+    adjoint = reverse(order, seeds, dependents(order, xs), local, product)
+    return _checked([adjoint.get(x, 0.0) for x in xs], adjoint, order, symbolic)
+
+
+def _tangents(ys: Sequence[Value], seeds: Mapping[Value, Any], symbolic: bool = True) -> list[Any]:
+    """Σ ∂y/∂x · seed for every y: one forward sweep."""
+    order = topological(*ys)
+    check_unchanged(order)
+    local, product = (formulas, times) if symbolic else (numbers, times_numbers)
+    tangent = forward(order, seeds, local, product)
+    return _checked([tangent.get(y, 0.0) for y in ys], tangent, order, symbolic)
+
+
+def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Value], symbolic: bool) -> list[Any]:
+    if any([x != x for x in results]):
+        blame(order, lambda v: _number(flow.get(v, 0.0)))
+    return [constant(x) if symbolic and not isinstance(x, Value) else x for x in results]
+
+
+def _number(x: Any) -> float:
+    return x.data if isinstance(x, Value) else float(x)
+
+
+# ---- derivatives of Values and of functions
+
+@overload
+def grad(y: Value, xs: Value) -> Value: ...
+@overload
+def grad(y: Value, xs: Sequence[Value]) -> list[Value]: ...
+@overload
+def grad(y: Function, xs: int | Sequence[int] = 0) -> Function: ...
+def grad(y: Any, xs: Any = 0) -> Any:
+    """∂y/∂x for every x of `xs`, as Values; or, of a function, the function that computes its gradient.
+
+    y    a Value; nothing of the graph is changed, `.grad` neither
+    xs   a Value, or a list of them (the answer is then a list); anything in the graph, leaf or not; 0 for what is not in it
+    of a function `y`, `xs` says by which arguments: a position (0 unless given) or several
+
+    >>> x = Value(3.0, label="x")
+    >>> dy = grad(x ** 3, x)
+    >>> dy.data, grad(dy, x).data
+    (27.0, 18.0)
+    >>> grad(lambda a, b: a * b ** 2, (0, 1))(2.0, 3.0)
+    (9.0, 12.0)
+    """
+    if not isinstance(y, Value):
+        both = value_and_grad(y, xs)
+        return _named(lambda *args: both(*args)[1], "grad", y)
+    if isinstance(xs, Value):
+        return _adjoints({y: 1.0}, [xs])[0]
+    return _adjoints({y: 1.0}, _values(xs, "grad"))
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that computes (f(x), its gradient): what scipy.optimize.minimize(..., jac=True) takes.
+
+    TypeError if f gives more than one number: a vector has a `jacobian`.
+
+    >>> value_and_grad(lambda x: x[0] ** 2 + 3 * x[1])([2.0, 1.0])
+    (7.0, [4.0, 3.0])
+    """
+    def both(*args: Any) -> Any:
+        with _call(f, args, argnums) as (xs, inputs, output, symbolic):
+            y = _single(output, f)
+            derivatives = _adjoints({y: 1.0}, xs, symbolic)
+            return y if symbolic else y.data, shaped(inputs, derivatives)
+    return _named(both, "value_and_grad", f)
+
+
+@overload
+def jacobian(ys: Value | Sequence[Value], xs: Sequence[Value]) -> list[Any]: ...
+@overload
+def jacobian(ys: Function, xs: int | Sequence[int] = 0) -> Function: ...
+def jacobian(ys: Any, xs: Any = 0) -> Any:
+    """[[∂y/∂x for x in xs] for y in ys] as Values; or, of a function, the function that computes its Jacobian.
+
+    Of arrays of shapes m and n the function's Jacobian is an array of shape (*m, *n).
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] / x[1]])([1.0, 2.0])
+    [[2.0, 1.0], [0.5, -0.25]]
+    """
+    if isinstance(ys, Value):
+        return grad(ys, xs)
+    if not callable(ys):
+        return [grad(y, xs) for y in _values(ys, "jacobian")]
+
+    def matrix(*args: Any) -> Any:
+        with _call(ys, args, xs) as (at, inputs, output, symbolic):
+            rows = [_adjoints({y: 1.0}, at, symbolic) for y in _outputs(output)]
+            return nested(output, inputs, rows)
+    return _named(matrix, "jacobian", ys)
+
+
+@overload
+def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]: ...
+@overload
+def hessian(y: Function, xs: int = 0) -> Function: ...
+def hessian(y: Any, xs: Any = 0) -> Any:
+    """The matrix of second derivatives of y as Values; or, of a function, the function that computes it.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
+    [[10.0, 6.0], [6.0, 0.0]]
+    """
+    if isinstance(y, Value):
+        return [_adjoints({d: 1.0}, _values(xs, "hessian")) for d in grad(y, _values(xs, "hessian"))]
+
+    def matrix(*args: Any) -> Any:
+        with _call(y, args, xs) as (at, inputs, output, symbolic):
+            rows = [_adjoints({d: 1.0}, at, symbolic) for d in grad(_single(output, y), at)]
+            return nested(inputs, inputs, rows)
+    return _named(matrix, "hessian", y)
+
+
+def jvp(y: Any, xs: Any, v: Any) -> Any:
+    """Forward mode: the derivative of y along v, in one sweep from the leaves to y (the lecture's dξn/dW column).
+
+    Of a Value or several, Σ ∂y/∂x · v for each, as Values (v holds numbers or Values);
+    of a function f at xs, the pair (f(xs), J·v); a tuple xs holds several arguments, and v one direction for each.
+
+    >>> w = Value(3.0)
+    >>> jvp(w ** 2, [w], [1.0]).data
+    6.0
+    >>> jvp(lambda a, b: a * b, (2.0, 3.0), (1.0, 0.0))
+    (6.0, 3.0)
+    """
+    if not callable(y):
+        ys = [y] if isinstance(y, Value) else _values(y, "jvp")
+        tangents = _tangents(ys, _seeds(_values(xs, "jvp"), _flat(xs, v, "jvp", "xs", "v")))
+        return tangents[0] if isinstance(y, Value) else tangents
+    with _call_at(y, xs) as (at, _, output, symbolic):
+        found = _tangents(_outputs(output), _seeds(at, _flat(xs, v, "jvp", "xs", "v")), symbolic)
+        return shaped(output, leaves_of(output) if symbolic else [o.data for o in _outputs(output)]), shaped(output, found)
+
+
+def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
+    """Reverse mode: Σ u · ∂y/∂x for every x, in one sweep from y to the leaves.
+
+    Of Values, a list of Values; of a function f at xs, the pair (f(xs), u·J), the second in the structure of xs.
+
+    >>> vjp(lambda x: [x[0] * x[1], x[0]], [2.0, 3.0], [1.0, 10.0])
+    ([6.0, 2.0], [13.0, 2.0])
+    """
+    if not callable(y):
+        ys = [y] if isinstance(y, Value) else _values(y, "vjp")
+        return _adjoints(_seeds(ys, _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp"))
+    with _call_at(y, xs) as (at, inputs, output, symbolic):
+        found = _adjoints(_seeds(_outputs(output), _flat(output, u, "vjp", "y", "u")), at, symbolic)
+        return shaped(output, leaves_of(output) if symbolic else [o.data for o in _outputs(output)]), shaped(inputs, found)
+
+
+def hvp(y: Any, xs: Any, v: Any) -> Any:
+    """The Hessian times v, without the Hessian: forward mode through the gradient.
+
+    Of a Value, a list of Values; of a function f at xs, the pair (f(xs), H·v), the second in the structure of xs.
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1], [3.0, 5.0], [1.0, 0.0])
+    (45.0, [10.0, 6.0])
+    """
+    if isinstance(y, Value):
+        return jvp(grad(y, _values(xs, "hvp")), xs, v)
+    with _call_at(y, xs) as (at, inputs, output, symbolic):
+        f = _single(output, y)
+        found = _tangents(grad(f, at), _seeds(at, _flat(xs, v, "hvp", "xs", "v")), symbolic)
+        return f if symbolic else f.data, shaped(inputs, found)
+
+
+# ---- calling a function with variables in place of numbers
+
+@contextmanager
+def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int]) -> Iterator[tuple[list[Value], Any, Any, bool]]:
+    """f(*args) with the arguments `argnums` made variables: (the variables, their structure, f's output, whether the
+    derivative is asked for in Values)."""
+    if not callable(f):
+        raise TypeError(f"a derivative is of a Value or a function, not of {bounded(f)}")
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all([isinstance(i, int) and -len(args) <= i < len(args) for i in chosen]):
+        raise ValueError(f"argnums={argnums!r} of a function that was given {len(args)} arguments")
+    made = list(args)
+    for i in chosen:
+        made[i] = variables(args[i])
+    inputs = made[argnums] if isinstance(argnums, int) else tuple([made[i] for i in chosen])
+    depth = _DEPTH.get()
+    token = _DEPTH.set(depth + 1)
+    try:
+        output = f(*made)
+    finally:
+        _DEPTH.reset(token)
+    given = leaves_of(tuple([args[i] for i in chosen]))
+    yield leaves_of(inputs), inputs, output, depth > 0 or any([isinstance(x, Value) for x in given])
+
+
+def _call_at(f: Function, xs: Any) -> Any:
+    """`_call` by all arguments: a tuple holds several."""
+    return _call(f, xs, range(len(xs))) if isinstance(xs, tuple) else _call(f, (xs,), 0)
+
+
+def _outputs(output: Any) -> list[Value]:
+    return [y if isinstance(y, Value) else constant(to_float(y, "the result of a function to differentiate")) for y in leaves_of(output)]
+
+
+def _single(output: Any, f: Function) -> Value:
+    found = _outputs(output)
+    if len(found) != 1:
+        raise TypeError(f"{getattr(f, '__name__', 'f')} gave {len(found)} numbers: a gradient is of one; use jacobian")
+    return found[0]
+
+
+def _values(xs: Any, name: str) -> list[Value]:
+    found = [xs] if isinstance(xs, Value) else leaves_of(xs)
+    for x in found:
+        if not isinstance(x, Value):
+            raise TypeError(f"{name}() got {bounded(x)} where a Value is needed: pass the Value that the expression was built from")
+    return found
+
+
+def _flat(like: Any, v: Any, name: str, first: str, second: str) -> list[Any]:
+    n, found = len(leaves_of(like)), leaves_of(v)
+    if n != len(found):
+        raise ValueError(f"{name}(): {first} has {n} numbers and {second} has {len(found)}: they need the same structure")
+    return found
+
+
+def _seeds(xs: Sequence[Value], v: Sequence[Any]) -> dict[Value, Any]:
+    """{x: its direction}, adding up where one Value stands twice."""
+    seeds: dict[Value, Any] = {}
+    for x, direction in zip(xs, v, strict=True):
+        d = direction if isinstance(direction, Value) else to_float(direction)
+        seeds[x] = seeds[x] + d if x in seeds else d
+    return seeds
+
+
+def _named(g: Function, name: str, f: Any) -> Function:
+    g.__name__ = f"{name}({getattr(f, '__name__', 'f')})"
+    return g

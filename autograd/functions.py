@@ -1,0 +1,161 @@
+"""What users call: the table's functions by name, and what is composed of them.
+
+Each takes a Value, a number or an array, and gives the same; the ones of two arguments mix them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, overload
+
+from . import primitives as p
+from .value import Value
+
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1",
+    "heaviside", "hypot", "leaky_relu", "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "logsumexp",
+    "maximum", "minimum", "relu", "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "sqrt", "step",
+    "tan", "tanh", "where",
+]
+
+
+class Unary(Protocol):
+    """A function of one argument."""
+
+    @overload
+    def __call__(self, x: Value, /) -> Value: ...
+    @overload
+    def __call__(self, x: float, /) -> float: ...
+    @overload
+    def __call__(self, x: Any, /) -> Any: ...
+
+
+class Binary(Protocol):
+    """A function of two arguments."""
+
+    @overload
+    def __call__(self, a: Value, b: Value | float, /) -> Value: ...
+    @overload
+    def __call__(self, a: float, b: Value, /) -> Value: ...
+    @overload
+    def __call__(self, a: float, b: float, /) -> float: ...
+    @overload
+    def __call__(self, a: Any, b: Any, /) -> Any: ...
+
+
+exp: Unary = p.exp
+log: Unary = p.log
+exp2: Unary = p.exp2
+expm1: Unary = p.expm1
+log1p: Unary = p.log1p
+log2: Unary = p.log2
+log10: Unary = p.log10
+sqrt: Unary = p.sqrt
+cbrt: Unary = p.cbrt
+sin: Unary = p.sin
+cos: Unary = p.cos
+tan: Unary = p.tan
+asin: Unary = p.asin
+acos: Unary = p.acos
+atan: Unary = p.atan
+sinh: Unary = p.sinh
+cosh: Unary = p.cosh
+tanh: Unary = p.tanh
+asinh: Unary = p.asinh
+acosh: Unary = p.acosh
+atanh: Unary = p.atanh
+erf: Unary = p.erf
+erfc: Unary = p.erfc
+sigmoid: Unary = p.sigmoid
+softplus: Unary = p.softplus
+relu: Unary = p.relu
+step: Unary = p.step
+sign: Unary = p.sign
+maximum: Binary = p.maximum
+minimum: Binary = p.minimum
+hypot: Binary = p.hypot
+atan2: Binary = p.atan2
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """a where the condition holds (is not 0), else b; the branch that is not taken contributes nothing, not even a nan.
+
+    >>> x = Value(-2.0)
+    >>> y = where(x > 0, x, x * 10)
+    >>> y.backward()
+    >>> y.data, x.grad
+    (-20.0, 10.0)
+    """
+    return p.where(condition, a, b)
+
+
+def heaviside(x: Any) -> Any:
+    """0 below 0, ½ at 0, 1 above: the lecture's step activation. Its derivative is 0.
+
+    >>> [heaviside(x) for x in (-1.0, 0.0, 1.0)]
+    [0.0, 0.5, 1.0]
+    """
+    return p.exceeds(x, 0.0)
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log σ(x) = −softplus(−x), finite and exact where σ(x) underflows.
+
+    >>> log_sigmoid(-1000.0)
+    -1000.0
+    """
+    return -p.softplus(-x)
+
+
+def silu(x: Any) -> Any:
+    """x · σ(x), also known as swish.
+
+    >>> silu(0.0)
+    0.0
+    """
+    return x * p.sigmoid(x)
+
+
+def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
+    """max(0, x) + slope · min(0, x); a Value as `slope` is learned.
+
+    >>> leaky_relu(-2.0, 0.5)
+    -1.0
+    """
+    return p.relu(x) - slope * p.relu(-x)
+
+
+def logsumexp(*xs: Any) -> Any:
+    """log Σ exp(x) of several arguments or of one sequence, exact for numbers of any size.
+
+    >>> logsumexp(1000.0, 1000.0) - 1000
+    0.6931471805599...
+    """
+    return p.logsumexp(*_several(xs, "logsumexp"))
+
+
+def softmax(*xs: Any) -> list[Any]:
+    """[exp(x) / Σ exp(x) for each x], of several arguments or of one sequence, exact for numbers of any size.
+
+    >>> softmax([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    return p.softmax_of(_several(xs, "softmax"))
+
+
+def log_softmax(*xs: Any) -> list[Any]:
+    """[log of softmax for each x]: −log Σ exp(xⱼ − x), exact for numbers of any size.
+
+    >>> log_softmax(1e8, 1e8)
+    [-0.6931471805599453, -0.6931471805599453]
+    """
+    found = _several(xs, "log_softmax")
+    return [-p.logsumexp(*[other - x for other in found]) for x in found]
+
+
+def _several(xs: Sequence[Any], name: str) -> Sequence[Any]:
+    if len(xs) == 1 and hasattr(xs[0], "__iter__"):
+        xs = list(xs[0])
+    if not xs:
+        raise ValueError(f"{name}() of no numbers has no value")
+    return xs

@@ -1,0 +1,204 @@
+"""The table of primitives: the only file that knows an operation.
+
+    y = f(*xs)     a primitive's value
+    ∂y/∂x          its local partials, one per argument, written as functions of (y, *xs)
+
+A row says everything about its operation, once. Partials are arithmetic and other primitives and never branch,
+so that one definition serves floats, numpy arrays and Values (derivatives of derivatives, formulas of the ξ table).
+They are written for full relative accuracy in the tails: y·σ(−x) and not y(1−y), 1/cosh² and not 1−tanh².
+
+Conventions where a derivative does not exist or is a matter of choice:
+
+| point | derivative |
+|---|---|
+| relu and abs at 0, sign and step anywhere | 0 |
+| maximum, minimum of equal arguments | ½ to each, so that max(x, x) has slope 1 |
+| x**0 in x, anywhere; 0**n in n, for n ≥ 0 | 0 |
+| sqrt and cbrt at 0 | +inf |
+| hypot at (0, 0) | 0 to each |
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+from .primitive import Primitive
+
+POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
+
+
+def total(terms: Sequence[Any]) -> Any:
+    """The sum of numbers, arrays or Values, without a 0 in front."""
+    return reduce(operator.add, terms)
+
+
+def softmax_of(xs: Sequence[Any]) -> list[Any]:
+    """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size."""
+    m = shift(*xs)
+    weights = [exp(x - m) for x in xs]
+    norm = total(weights)
+    return [w / norm for w in weights]
+
+
+def _is_odd(n: float) -> bool:
+    return n % 2 == 1
+
+
+def _real_power(x: float, n: float) -> float:
+    y = x ** n
+    if isinstance(y, complex):
+        raise ValueError("math domain error")
+    return y
+
+
+def _nan_first(choose: Callable[..., float]) -> Callable[..., float]:
+    """`choose`, but nan if any argument is: Python's max(1, nan) is 1."""
+    return lambda *xs: math.nan if any(x != x for x in xs) else choose(*xs)
+
+
+def _logsumexp(*xs: float) -> float:
+    top = max(range(len(xs)), key=xs.__getitem__)
+    m = xs[top]
+    if math.isinf(m):
+        return m
+    return m + math.log1p(math.fsum([math.exp(x - m) for i, x in enumerate(xs) if i != top]))
+
+
+def _logsumexp_array(xp: Any, *xs: Any) -> Any:
+    m = reduce(xp.maximum, xs)
+    m = xp.where(xp.isinf(m), 0.0, m)
+    return m + xp.log(total([xp.exp(x - m) for x in xs]))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+# The six of the lecture, from which the rest could be composed.
+mul = Primitive("mul", value=operator.mul, partials=lambda y, a, b: (b, a), array=lambda xp, a, b: a * b,
+                latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
+add = Primitive("add", value=operator.add, partials=lambda y, a, b: (1.0, 1.0), array=lambda xp, a, b: a + b,
+                latex="{0:1} + {1:1}", text="{0:1} + {1:1}", binds=1)
+exp = Primitive("exp", value=math.exp, partials=lambda y, x: (y,), array=lambda xp, x: xp.exp(x),
+                latex="e{0:^}", text="e{0:^}", binds=8,
+                advice="use sigmoid, softplus or logsumexp, which do not overflow")
+log = Primitive("log", value=math.log, partials=lambda y, x: (1 / x,), array=lambda xp, x: xp.log(x),
+                pole=lambda x: math.nan if x else -math.inf, latex=r"\log {0:8}", text="log {0:8}", binds=8,
+                domain=POSITIVE, advice="log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits")
+reciprocal = Primitive("reciprocal", value=lambda x: 1 / x, partials=lambda y, x: (-(y * y),),
+                       array=lambda xp, x: 1 / x, pole=lambda x: math.copysign(math.inf, x),
+                       latex=r"\frac{{1}}{{{0}}}", text="1/{0:8}", binds=2, domain=POSITIVE,
+                       advice="division by zero; keep the divisor away from 0")
+neg = Primitive("neg", value=operator.neg, partials=lambda y, x: (-1.0,), array=lambda xp, x: -x,
+                latex="-{0:2}", text="−{0:2}", binds=2)
+
+# Quotients, powers and roots. pow(x, n) is differentiable in n too; at 0**0 that slope, 1·log 0, is set to 0.
+div = Primitive("div", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)), array=lambda xp, a, b: a / b,
+                pole=lambda a, b: math.copysign(math.inf, a) * math.copysign(1.0, b) if a and a == a else math.nan,
+                latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
+                advice="division by zero; keep the divisor away from 0")
+pow_ = Primitive("pow", value=_real_power, array=lambda xp, x, n: xp.power(x, n),
+                 partials=lambda y, x, n: (strong_mul(n, pow_(x, n - 1)), strong_mul(abs_(sign(x)) * y, log(x))),
+                 pole=lambda x, n: math.nan if x else math.copysign(math.inf, x) if _is_odd(n) else math.inf,
+                 overflow=lambda x, n: -math.inf if x < 0 and _is_odd(n) else math.inf,
+                 latex="{0:9}{1:^}", text="{0:9}{1:^}", binds=8, domain=POSITIVE,
+                 advice="a negative base needs a whole-number exponent, given as a plain number; a base of 0 one that is not negative")
+sqrt = Primitive("sqrt", value=math.sqrt, partials=lambda y, x: (1 / (2 * y),), array=lambda xp, x: xp.sqrt(x),
+                 latex=r"\sqrt{{{0}}}", text="√{0:9}", binds=8, domain=POSITIVE,
+                 advice="sqrt needs a number that is not negative; at 0 its slope is infinite")
+cbrt = Primitive("cbrt", value=math.cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
+                 latex=r"\sqrt[3]{{{0}}}", text="∛{0:9}", binds=8, domain=POSITIVE)
+hypot = Primitive("hypot", value=math.hypot, array=lambda xp, a, b: xp.hypot(a, b),
+                  partials=lambda y, a, b: (strong_div(a, y), strong_div(b, y)), domain=POSITIVE)
+
+# Exponentials and logarithms.
+exp2 = Primitive("exp2", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
+                 latex="2{0:^}", text="2{0:^}", binds=8)
+expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), array=lambda xp, x: xp.expm1(x),
+                  latex="(e{0:^} - 1)", text="(e{0:^} − 1)")
+log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),), array=lambda xp, x: xp.log1p(x),
+                  pole=lambda x: -math.inf if x == -1 else math.nan, domain=POSITIVE,
+                  latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
+log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / x / math.log(2),), array=lambda xp, x: xp.log2(x),
+                 pole=lambda x: math.nan if x else -math.inf, latex=r"\log_2 {0:8}", text="log₂ {0:8}", binds=8,
+                 domain=POSITIVE, advice="log2 needs a positive number")
+log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / x / math.log(10),),
+                  array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
+                  latex=r"\log_{{10}} {0:8}", text="log₁₀ {0:8}", binds=8, domain=POSITIVE,
+                  advice="log10 needs a positive number")
+sigmoid = Primitive("sigmoid", value=_sigmoid, partials=lambda y, x: (y * sigmoid(-x),),
+                    array=lambda xp, x: xp.exp(xp.minimum(x, 0.0)) / (1 + xp.exp(-xp.abs(x))),
+                    latex=r"\sigma({0})", text="σ({0})")
+softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) + (0.0 if x < 0 else x),
+                     partials=lambda y, x: (sigmoid(x),), array=lambda xp, x: xp.logaddexp(0.0, x),
+                     latex=r"\log (1 + e{0:^})", text="log(1 + e{0:^})", binds=8)
+logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
+                      array=_logsumexp_array)
+
+# Kinks: conditions are primitives, so that no derivative branches.
+step = Primitive("step", value=_nan_first(lambda x: 1.0 if x > 0 else 0.0), partials=lambda y, x: (0.0,),
+                 array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
+sign = Primitive("sign", value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,),
+                 array=lambda xp, x: xp.sign(x), latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
+exceeds = Primitive("exceeds", value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
+                    partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
+                    array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
+abs_ = Primitive("abs", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
+                 latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)
+relu = Primitive("relu", value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),),
+                 array=lambda xp, x: xp.maximum(x, 0.0), latex=r"\max(0, {0})", text="max(0, {0})", domain=POSITIVE)
+maximum = Primitive("maximum", value=_nan_first(max), partials=lambda y, a, b: (exceeds(a, b), exceeds(b, a)),
+                    array=lambda xp, a, b: xp.maximum(a, b), latex=r"\max({0}, {1})", text="max({0}, {1})")
+minimum = Primitive("minimum", value=_nan_first(min), partials=lambda y, a, b: (exceeds(b, a), exceeds(a, b)),
+                    array=lambda xp, a, b: xp.minimum(a, b), latex=r"\min({0}, {1})", text="min({0}, {1})")
+where = Primitive("where", value=lambda c, a, b: a if c else b, array=lambda xp, c, a, b: xp.where(c, a, b),
+                  partials=lambda y, c, a, b: (0.0, abs_(sign(c)), 1 - abs_(sign(c))),
+                  latex=r"({1} \text{{ if }} {0} \text{{ else }} {2})", text="({1} if {0} else {2})", domain=POSITIVE)
+
+# What derivatives are written with: 0 times anything is 0 (a strong zero), and a shift that cancels from its result.
+strong_mul = Primitive("strong_mul", value=lambda a, b: a * b if a else 0.0, partials=lambda y, a, b: (b, a),
+                       array=lambda xp, a, b: xp.where(a == 0, 0.0, a * b),
+                       latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
+strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b),
+                       partials=lambda y, a, b: (1 / b, -(y / b)), domain=POSITIVE,
+                       latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2)
+shift = Primitive("shift", value=_nan_first(lambda *xs: 0.0 if math.isinf(max(xs)) else max(xs)),
+                  partials=lambda y, *xs: (0.0,) * len(xs),
+                  array=lambda xp, *xs: (lambda m: xp.where(xp.isinf(m), 0.0, m))(reduce(xp.maximum, xs)))
+
+# Trigonometric and hyperbolic functions and their inverses.
+_FINITE = "its argument must be finite"
+sin = Primitive("sin", value=math.sin, partials=lambda y, x: (cos(x),), array=lambda xp, x: xp.sin(x),
+                latex=r"\sin {0:8}", text="sin {0:8}", binds=8, advice=_FINITE)
+cos = Primitive("cos", value=math.cos, partials=lambda y, x: (-sin(x),), array=lambda xp, x: xp.cos(x),
+                latex=r"\cos {0:8}", text="cos {0:8}", binds=8, advice=_FINITE)
+tan = Primitive("tan", value=math.tan, partials=lambda y, x: (1 + y * y,), array=lambda xp, x: xp.tan(x),
+                latex=r"\tan {0:8}", text="tan {0:8}", binds=8, domain=(-1.4, 1.4), advice=_FINITE)
+asin = Primitive("asin", value=math.asin, partials=lambda y, x: (1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
+                 array=lambda xp, x: xp.arcsin(x), latex=r"\arcsin {0:8}", text="asin {0:8}", binds=8,
+                 advice="asin needs a number from -1 to 1")
+acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
+                 array=lambda xp, x: xp.arccos(x), latex=r"\arccos {0:8}", text="acos {0:8}", binds=8,
+                 advice="acos needs a number from -1 to 1")
+atan = Primitive("atan", value=math.atan, partials=lambda y, x: (1 / (1 + x * x),), array=lambda xp, x: xp.arctan(x),
+                 latex=r"\arctan {0:8}", text="atan {0:8}", binds=8)
+atan2 = Primitive("atan2", value=math.atan2, array=lambda xp, a, b: xp.arctan2(a, b), domain=POSITIVE,
+                  partials=lambda y, a, b: (b / hypot(a, b) / hypot(a, b), -(a / hypot(a, b) / hypot(a, b))))
+sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), array=lambda xp, x: xp.sinh(x),
+                 overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:8}", text="sinh {0:8}", binds=8)
+cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), array=lambda xp, x: xp.cosh(x),
+                 latex=r"\cosh {0:8}", text="cosh {0:8}", binds=8)
+tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: ((1 / cosh(x)) * (1 / cosh(x)),),
+                 array=lambda xp, x: xp.tanh(x), latex=r"\tanh {0:8}", text="tanh {0:8}", binds=8)
+asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),), array=lambda xp, x: xp.arcsinh(x))
+acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),), domain=(1.2, 4.0),
+                  array=lambda xp, x: xp.arccosh(x), advice="acosh needs a number of at least 1")
+atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: (1 / ((1 - x) * (1 + x)),), domain=UNIT,
+                  array=lambda xp, x: xp.arctanh(x), pole=lambda x: math.copysign(math.inf, x) if abs(x) == 1 else math.nan,
+                  advice="atanh needs a number between -1 and 1")
+erf = Primitive("erf", value=math.erf, partials=lambda y, x: (2 / math.sqrt(math.pi) * exp(-(x * x)),))
+erfc = Primitive("erfc", value=math.erfc, partials=lambda y, x: (-2 / math.sqrt(math.pi) * exp(-(x * x)),))
