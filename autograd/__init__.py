@@ -1,3 +1,21 @@
-from .primitive import Primitive, errstate
-from .value import Value, no_grad
+"""A scalar reverse-mode automatic differentiation engine: a Value records what is computed from it.
+
+>>> W, X, y = Value(3, label="W"), Value(3, label="X"), Value(1, label="y")
+>>> L = -y * log(1 / (1 + exp(-W * X)))
+>>> L.backward()
+>>> W.grad
+-0.00037018372795869517
+"""
+
+from . import functions
+from .check import gradcheck
+from .derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .functions import *  # noqa: F403
 from .graph import topological
+from .primitive import PRIMITIVES, Primitive, errstate, primitive
+from .value import Value, no_grad
+
+__all__ = [  # noqa: PLE0604
+    "PRIMITIVES", "Primitive", "Value", "errstate", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad",
+    "primitive", "topological", "value_and_grad", "vjp", *functions.__all__,
+]

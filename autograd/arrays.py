@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from . import primitives as p
 from .primitive import PRIMITIVES, to_float
 
-UFUNCS = {
+UFUNCS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
     "power": operator.pow, "float_power": operator.pow, "negative": operator.neg, "positive": operator.pos,
     "absolute": operator.abs, "fabs": operator.abs, "square": lambda x: x * x, "reciprocal": p.reciprocal,
@@ -25,17 +26,19 @@ COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_e
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """ufunc(*inputs) where one input is a Value: a Value, or an object array of them."""
-    function = UFUNCS.get(ufunc.__name__)
+    name = ufunc.__name__
+    function = UFUNCS.get(name)
     out = kwargs.pop("out", (None,))[0]
     if function is None or method != "__call__" or kwargs:
-        raise TypeError(f"numpy.{ufunc.__name__}{'' if method == '__call__' else '.' + method} has no meaning for a Value "
-                        f"{'with ' + ', '.join(kwargs) if kwargs else ''}: use .data for its number, or a function of autograd")
+        raise TypeError(f"numpy.{'.'.join([name, method][:1 + (method != '__call__')])}({', '.join(kwargs)}) has no meaning "
+                        "for a Value: use .data for its number, or a function of autograd")
     if any(np.ndim(x) for x in inputs):
-        result = np.frompyfunc(function, len(inputs), 1)(*[_boxed(x) if hasattr(type(x), "__primitive__") else x for x in inputs])
-        if ufunc.__name__ in COMPARISONS:
+        elementwise: Any = np.frompyfunc(function, len(inputs), 1)
+        result = elementwise(*[_boxed(x) if hasattr(type(x), "__primitive__") else x for x in inputs])
+        if name in COMPARISONS:
             result = result.astype(bool)
     else:
-        result = function(*[x if hasattr(type(x), "__primitive__") else to_float(x, f"numpy.{ufunc.__name__}") for x in inputs])
+        result = function(*[x if hasattr(type(x), "__primitive__") else to_float(x, f"numpy.{name}") for x in inputs])
     if out is None:
         return result
     if out.dtype != object:

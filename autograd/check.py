@@ -9,7 +9,7 @@ from .derive import grad
 from .graph import topological
 from .structure import leaves_of, shaped, variables
 from .sweep import numbers
-from .value import Value, no_grad
+from .value import Value
 
 __all__ = ["differences", "gradcheck"]
 
@@ -53,8 +53,7 @@ def differences(f: Callable[..., Any], args: Sequence[Any], eps: float = 1e-6) -
 
 
 def _numbers(f: Callable[..., Any], args: Sequence[Any], at: Sequence[float]) -> list[float]:
-    with no_grad():
-        return [float(getattr(y, "data", y)) for y in leaves_of(f(*variables(shaped(tuple(args), at))))]
+    return [y.data if isinstance(y, Value) else float(y) for y in leaves_of(f(*variables(shaped(tuple(args), at))))]
 
 
 def _compare(f: Callable[..., Any], args: Sequence[Any], eps: float, atol: float, rtol: float, order: int, what: str) -> None:
@@ -62,7 +61,7 @@ def _compare(f: Callable[..., Any], args: Sequence[Any], eps: float, atol: float
     xs = leaves_of(made)
     ys = [y if isinstance(y, Value) else Value(y) for y in leaves_of(f(*made))]
     again = leaves_of(f(*made))
-    if [y.data for y in ys] != [getattr(y, "data", y) for y in again]:
+    if ys != [*again]:
         raise AssertionError("f is not a function: called twice with the same numbers, it gave different ones")
     rows = [grad(y, xs) for y in ys]
     for o, (row, numeric) in enumerate(zip(rows, differences(f, args, eps), strict=True)):

@@ -38,13 +38,15 @@ _DEPTH: ContextVar[int] = ContextVar("autograd_depth", default=0)   # of derivat
 
 def formulas(v: Value) -> Sequence[Any]:
     """The local partials of `v` as Values, to differentiate again; plain numbers stay plain."""
-    assert v.op is not None
-    partials = power_slopes if v.op is pow_ and v.args[1].constant else lambda *xs: v.op.partials(v, *xs)  # type: ignore[union-attr]
+    op, xs = v.op, [a.data if a.constant else a for a in v.args]
+    assert op is not None
     with errstate(invalid="ignore", divide="ignore"):
         try:
-            return partials(*[a.data if a.constant else a for a in v.args])  # type: ignore[no-any-return]
+            if op is pow_ and v.args[1].constant:
+                return power_slopes(xs[0], v.args[1].data)
+            return op.partials(v, *xs)  # type: ignore[no-any-return]
         except (ArithmeticError, ValueError):   # of the plain numbers among them
-            return v.op.partials(v, *v.args)  # type: ignore[no-any-return]
+            return op.partials(v, *v.args)  # type: ignore[no-any-return]
 
 
 def times(g: Any, d: Any) -> Any:
@@ -53,7 +55,7 @@ def times(g: Any, d: Any) -> Any:
         if not isinstance(a, Value):
             if a == 0:
                 return None
-            if a == 1 or a == -1:
+            if a in (1, -1):
                 return b if a == 1 else -b
     if not _number(g) and not math.isfinite(_number(d)):
         return strong_mul(g, d)
@@ -196,7 +198,7 @@ def jvp(y: Any, xs: Any, v: Any) -> Any:
         return tangents[0] if isinstance(y, Value) else tangents
     with _call_at(y, xs) as (at, _, output, symbolic):
         found = _tangents(_outputs(output), _seeds(at, _flat(xs, v, "jvp", "xs", "v")), symbolic)
-        return shaped(output, leaves_of(output) if symbolic else [o.data for o in _outputs(output)]), shaped(output, found)
+        return _result(output, symbolic), shaped(output, found)
 
 
 def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
@@ -212,7 +214,7 @@ def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
         return _adjoints(_seeds(ys, _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp"))
     with _call_at(y, xs) as (at, inputs, output, symbolic):
         found = _adjoints(_seeds(_outputs(output), _flat(output, u, "vjp", "y", "u")), at, symbolic)
-        return shaped(output, leaves_of(output) if symbolic else [o.data for o in _outputs(output)]), shaped(inputs, found)
+        return _result(output, symbolic), shaped(inputs, found)
 
 
 def hvp(y: Any, xs: Any, v: Any) -> Any:
@@ -262,7 +264,12 @@ def _call_at(f: Function, xs: Any) -> Any:
 
 
 def _outputs(output: Any) -> list[Value]:
-    return [y if isinstance(y, Value) else constant(to_float(y, "the result of a function to differentiate")) for y in leaves_of(output)]
+    what = "the result of a function to differentiate"
+    return [y if isinstance(y, Value) else constant(to_float(y, what)) for y in leaves_of(output)]
+
+
+def _result(output: Any, symbolic: bool) -> Any:
+    return output if symbolic else shaped(output, [y.data for y in _outputs(output)])
 
 
 def _single(output: Any, f: Function) -> Value:
@@ -276,7 +283,7 @@ def _values(xs: Any, name: str) -> list[Value]:
     found = [xs] if isinstance(xs, Value) else leaves_of(xs)
     for x in found:
         if not isinstance(x, Value):
-            raise TypeError(f"{name}() got {bounded(x)} where a Value is needed: pass the Value that the expression was built from")
+            raise TypeError(f"{name}() got {bounded(x)}: it needs the Values that the expression was built from")
     return found
 
 

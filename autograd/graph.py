@@ -12,7 +12,7 @@ __all__ = ["topological"]
 
 
 def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
-    """The nodes below `roots`, each once, arguments before results, without those in `stop` and what only they need.
+    """The roots and the nodes below them, each once, arguments before results; what `stop` holds is not entered.
 
     Iterative, so of any depth; in the order of computation, so the same in every run. RuntimeError for a cycle,
     which only tampering can make.
@@ -23,7 +23,7 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
     ['a', 'b', 'mul', 'add']
     """
     order: list[Value] = []
-    done = dict.fromkeys(stop, True)   # False while a node's arguments are still being visited
+    done: dict[Value, bool] = {}   # False while a node's arguments are still being visited
     stack: list[Value | None] = [*reversed(roots)]
     while stack:
         v = stack.pop()
@@ -36,7 +36,7 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
             if args:
                 done[v] = False
                 stack += v, None
-                stack += args[::-1]
+                stack += [a for a in args[::-1] if a not in stop] if stop else args[::-1]
             else:
                 done[v] = True
                 order.append(v)

@@ -30,6 +30,16 @@ from .primitive import Primitive
 
 POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
 
+# Rows that are mentioned above their own line.
+abs_: Primitive
+cos: Primitive
+cosh: Primitive
+pow_: Primitive
+sigmoid: Primitive
+sign: Primitive
+strong_div: Primitive
+strong_mul: Primitive
+
 
 def total(terms: Sequence[Any]) -> Any:
     """The sum of numbers, arrays or Values, without a 0 in front."""
@@ -49,7 +59,7 @@ def _is_odd(n: float) -> bool:
 
 
 def _real_power(x: float, n: float) -> float:
-    y = x ** n
+    y: float | complex = x ** n
     if isinstance(y, complex):
         raise ValueError("math domain error")
     return y
@@ -68,9 +78,13 @@ def _logsumexp(*xs: float) -> float:
     return m + math.log1p(math.fsum([math.exp(x - m) for i, x in enumerate(xs) if i != top]))
 
 
-def _logsumexp_array(xp: Any, *xs: Any) -> Any:
+def _shift_array(xp: Any, *xs: Any) -> Any:
     m = reduce(xp.maximum, xs)
-    m = xp.where(xp.isinf(m), 0.0, m)
+    return xp.where(xp.isinf(m), 0.0, m)
+
+
+def _logsumexp_array(xp: Any, *xs: Any) -> Any:
+    m = _shift_array(xp, *xs)
     return m + xp.log(total([xp.exp(x - m) for x in xs]))
 
 
@@ -88,7 +102,8 @@ exp = Primitive("exp", value=math.exp, partials=lambda y, x: (y,), array=lambda 
                 advice="use sigmoid, softplus or logsumexp, which do not overflow")
 log = Primitive("log", value=math.log, partials=lambda y, x: (1 / x,), array=lambda xp, x: xp.log(x),
                 pole=lambda x: math.nan if x else -math.inf, latex=r"\log {0:8}", text="log {0:8}", binds=8,
-                domain=POSITIVE, advice="log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits")
+                domain=POSITIVE,
+                advice="log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits")
 reciprocal = Primitive("reciprocal", value=lambda x: 1 / x, partials=lambda y, x: (-(y * y),),
                        array=lambda xp, x: 1 / x, pole=lambda x: math.copysign(math.inf, x),
                        latex=r"\frac{{1}}{{{0}}}", text="1/{0:8}", binds=2, domain=POSITIVE,
@@ -97,7 +112,8 @@ neg = Primitive("neg", value=operator.neg, partials=lambda y, x: (-1.0,), array=
                 latex="-{0:2}", text="−{0:2}", binds=2)
 
 # Quotients, powers and roots. pow(x, n) is differentiable in n too; at 0**0 that slope, 1·log 0, is set to 0.
-div = Primitive("div", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)), array=lambda xp, a, b: a / b,
+div = Primitive("div", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)),
+                array=lambda xp, a, b: a / b,
                 pole=lambda a, b: math.copysign(math.inf, a) * math.copysign(1.0, b) if a and a == a else math.nan,
                 latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
                 advice="division by zero; keep the divisor away from 0")
@@ -106,7 +122,7 @@ pow_ = Primitive("pow", value=_real_power, array=lambda xp, x, n: xp.power(x, n)
                  pole=lambda x, n: math.nan if x else math.copysign(math.inf, x) if _is_odd(n) else math.inf,
                  overflow=lambda x, n: -math.inf if x < 0 and _is_odd(n) else math.inf,
                  latex="{0:9}{1:^}", text="{0:9}{1:^}", binds=8, domain=POSITIVE,
-                 advice="a negative base needs a whole-number exponent, given as a plain number; a base of 0 one that is not negative")
+                 advice="a negative base needs a whole number as exponent, and a base of 0 one that is not negative")
 sqrt = Primitive("sqrt", value=math.sqrt, partials=lambda y, x: (1 / (2 * y),), array=lambda xp, x: xp.sqrt(x),
                  latex=r"\sqrt{{{0}}}", text="√{0:9}", binds=8, domain=POSITIVE,
                  advice="sqrt needs a number that is not negative; at 0 its slope is infinite")
@@ -123,9 +139,9 @@ expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), ar
 log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),), array=lambda xp, x: xp.log1p(x),
                   pole=lambda x: -math.inf if x == -1 else math.nan, domain=POSITIVE,
                   latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
-log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / x / math.log(2),), array=lambda xp, x: xp.log2(x),
-                 pole=lambda x: math.nan if x else -math.inf, latex=r"\log_2 {0:8}", text="log₂ {0:8}", binds=8,
-                 domain=POSITIVE, advice="log2 needs a positive number")
+log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / x / math.log(2),),
+                 array=lambda xp, x: xp.log2(x), pole=lambda x: math.nan if x else -math.inf,
+                 latex=r"\log_2 {0:8}", text="log₂ {0:8}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
 log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / x / math.log(10),),
                   array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
                   latex=r"\log_{{10}} {0:8}", text="log₁₀ {0:8}", binds=8, domain=POSITIVE,
@@ -163,12 +179,11 @@ where = Primitive("where", value=lambda c, a, b: a if c else b, array=lambda xp,
 strong_mul = Primitive("strong_mul", value=lambda a, b: a * b if a else 0.0, partials=lambda y, a, b: (b, a),
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a * b),
                        latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
-strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b),
-                       partials=lambda y, a, b: (1 / b, -(y / b)), domain=POSITIVE,
+strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, partials=lambda y, a, b: (1 / b, -(y / b)),
+                       array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b), domain=POSITIVE,
                        latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2)
 shift = Primitive("shift", value=_nan_first(lambda *xs: 0.0 if math.isinf(max(xs)) else max(xs)),
-                  partials=lambda y, *xs: (0.0,) * len(xs),
-                  array=lambda xp, *xs: (lambda m: xp.where(xp.isinf(m), 0.0, m))(reduce(xp.maximum, xs)))
+                  partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
 
 # Trigonometric and hyperbolic functions and their inverses.
 _FINITE = "its argument must be finite"
@@ -194,11 +209,13 @@ cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), arra
                  latex=r"\cosh {0:8}", text="cosh {0:8}", binds=8)
 tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: ((1 / cosh(x)) * (1 / cosh(x)),),
                  array=lambda xp, x: xp.tanh(x), latex=r"\tanh {0:8}", text="tanh {0:8}", binds=8)
-asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),), array=lambda xp, x: xp.arcsinh(x))
-acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),), domain=(1.2, 4.0),
-                  array=lambda xp, x: xp.arccosh(x), advice="acosh needs a number of at least 1")
+asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),),
+                  array=lambda xp, x: xp.arcsinh(x))
+acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
+                  domain=(1.2, 4.0), array=lambda xp, x: xp.arccosh(x), advice="acosh needs a number of at least 1")
 atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: (1 / ((1 - x) * (1 + x)),), domain=UNIT,
-                  array=lambda xp, x: xp.arctanh(x), pole=lambda x: math.copysign(math.inf, x) if abs(x) == 1 else math.nan,
+                  array=lambda xp, x: xp.arctanh(x),
+                  pole=lambda x: math.copysign(math.inf, x) if abs(x) == 1 else math.nan,
                   advice="atanh needs a number between -1 and 1")
 erf = Primitive("erf", value=math.erf, partials=lambda y, x: (2 / math.sqrt(math.pi) * exp(-(x * x)),))
 erfc = Primitive("erfc", value=math.erfc, partials=lambda y, x: (-2 / math.sqrt(math.pi) * exp(-(x * x)),))

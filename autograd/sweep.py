@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .primitive import errstate
 from .primitives import add, mul, pow_
@@ -116,10 +116,10 @@ def check_unchanged(order: Sequence[Value]) -> None:
                                        "number: build the expression again, or differentiate before assigning")
 
 
-def blame(order: Sequence[Value], adjoint: Callable[[Value], float | None]) -> NoReturn | None:
+def blame(order: Sequence[Value], adjoint: Callable[[Value], float | None]) -> None:
     """Say where a gradient became nan: FloatingPointError, unless a leaf itself is nan or infinite."""
     if not all([math.isfinite(v._data) for v in order if not v.args]):
-        return None
+        return
     advice = next((v.op.advice for v in order if v.op and not math.isfinite(v._data)), "")
     for v in reversed(order):
         g = adjoint(v)

@@ -190,10 +190,10 @@ class Value:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
-        return self._data == _number(other)
+        return self._data == _number(other)  # type: ignore[no-any-return]
 
     def __ne__(self, other: object) -> bool:
-        return self._data != _number(other)
+        return self._data != _number(other)  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> bool:
         return bool(self._data < _number(other))

@@ -1,0 +1,204 @@
+"""Text → Values, safely: a parser of its own, which knows numbers, names, the operators and this project's functions.
+
+    sum      product { (+|−) product }          product   unary { (*|/) unary }
+    unary    { + | − } power                    power     atom [ ** unary ]
+    atom     number | name | function(sum, …) | ( sum )
+
+Nothing is ever evaluated as Python. Dijkstra's shunting-yard algorithm turns the text into a postfix program without
+recursion, so nesting costs no stack; length and depth are limited all the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import reduce
+from typing import Any
+
+from . import functions, primitives
+from .primitive import bounded
+from .value import Value
+
+__all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
+
+LONGEST, DEEPEST = 10_000, 200   # characters; open brackets, signs and powers
+CONSTANTS = {"pi": math.pi, "e": math.e}
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(functions, name) for name in functions.__all__ if name not in ("softmax", "log_softmax", "where")},
+    "abs": primitives.abs_, "ln": primitives.log,
+    "max": lambda *xs: reduce(primitives.maximum, xs), "min": lambda *xs: reduce(primitives.minimum, xs),
+}
+_TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+                    r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/(),−·×]))")
+_PLAIN = {"−": "-", "·": "*", "×": "*"}
+_BINARY = {"+": (1, operator.add), "-": (1, operator.sub), "*": (2, operator.mul), "/": (2, operator.truediv),
+           "**": (4, operator.pow)}
+_UNARY = {"+": (3, operator.pos), "-": (3, operator.neg)}
+
+
+class ExpressionError(ValueError):
+    """What is wrong with an expression, and where: `str` shows the message, the text and a caret under the place."""
+
+    def __init__(self, message: str, text: str, at: int) -> None:
+        start = max(0, at - 40)
+        shown = "".join([c if c.isprintable() else " " for c in text[start:start + 72]])
+        before = "…" * (start > 0)
+        super().__init__(f"{message}\n  {before}{shown}{'…' * (len(text) > start + 72)}\n  {' ' * (len(before) + at - start)}^")
+        self.message, self.at = message, at
+
+
+class Expression:
+    """A parsed expression: `text`, the `names` of its variables in order of appearance, and `evaluate`."""
+
+    def __init__(self, text: str, program: list[tuple[Any, int, int]], names: dict[str, int]) -> None:
+        self.text, self._program, self._places = text, program, names
+        self.names = tuple(names)
+
+    def evaluate(self, values: Mapping[str, Value]) -> Value:
+        """The Value of the expression; what has no variable in it is computed as plain numbers.
+
+        ExpressionError for a name without a value (pi and e have theirs) and where an operation has no number.
+
+        >>> parse("x**2 + 1").evaluate({"x": Value(3.0)}).data
+        10.0
+        """
+        stack: list[Any] = []
+        for what, n, at in self._program:
+            if isinstance(what, str):
+                if what not in values and what not in CONSTANTS:
+                    raise ExpressionError(f"{what!r} has no value: add {what}=…", self.text, at)
+                stack.append(values.get(what, CONSTANTS.get(what)))
+            elif n == 0:
+                stack.append(what)
+            else:
+                args = stack[-n:]
+                del stack[-n:]
+                stack.append(self._apply(what, args, at))
+        return stack[0] if isinstance(stack[0], Value) else Value(stack[0])
+
+    def _apply(self, function: Callable[..., Any], args: list[Any], at: int) -> Any:
+        try:
+            y = function(*args)
+            if isinstance(y, complex):
+                raise ValueError("a negative number has no real power of a fraction")
+        except OverflowError:
+            y = math.inf
+        except (ValueError, ArithmeticError) as error:
+            raise ExpressionError(str(error), self.text, at) from None
+        if not isinstance(y, Value) and not math.isfinite(y):
+            raise ExpressionError("this number is too large", self.text, at)
+        return y
+
+    def __repr__(self) -> str:
+        return f"Expression({bounded(self.text)})"
+
+
+def parse(text: str) -> Expression:
+    """The expression that `text` says. ExpressionError, with the place, for anything but the grammar above.
+
+    >>> parse("log(1/(1 + exp(-W*X)))").names
+    ('W', 'X')
+    >>> parse("__import__('os')")
+    Traceback (most recent call last):
+    autograd.expression.ExpressionError: '__import__' is no function here
+      __import__('os')
+      ^
+    """
+    if len(text) > LONGEST:
+        raise ExpressionError(f"the expression has {len(text)} characters, {LONGEST} are allowed", text, LONGEST)
+    program: list[tuple[Any, int, int]] = []       # (a number, name or function; how many arguments; place in the text)
+    pending: list[tuple[str, int, Any, int]] = []  # (sign, precedence, function, place), waiting for what is right of it
+    counts: list[int] = []                         # arguments so far of each open bracket
+    names: dict[str, int] = {}
+    operand = False                                # whether what stands directly left is a complete operand
+    at = 0
+
+    def flush(precedence: int) -> None:
+        while pending and pending[-1][0] != "(" and pending[-1][1] >= precedence:
+            sign, _, function, place = pending.pop()
+            program.append((function, 1 if sign == "unary" else 2, place))
+
+    def fail(message: str, place: int) -> ExpressionError:
+        return ExpressionError(message, text, place)
+
+    while match := _TOKEN.match(text, at):
+        kind, token, place, at = match.lastgroup, match[match.lastgroup or 0], match.start(match.lastgroup or 0), match.end()
+        token = _PLAIN.get(token, token)
+        if len(pending) > DEEPEST:
+            raise fail(f"nested more than {DEEPEST} deep", place)
+        if (kind != "sign" or token == "(") and operand:
+            raise fail(f"an operator is missing before {token!r}", place)
+        if kind == "number":
+            if math.isinf(float(token)):
+                raise fail("this number is too large", place)
+            program.append((float(token), 0, place))
+            operand = True
+        elif kind == "name":
+            following = _TOKEN.match(text, at)
+            if following and following["sign"] == "(":
+                if token not in FUNCTIONS:
+                    near = get_close_matches(token, FUNCTIONS, n=1)
+                    raise fail(f"{bounded(token)} is no function here{f': is it {near[0]}?' if near else ''}", place)
+                pending.append(("(", 0, FUNCTIONS[token], place))
+                counts.append(1)
+                at = following.end()
+            elif token in FUNCTIONS:
+                raise fail(f"{token} is a function: write {token}(…)", place)
+            else:
+                names.setdefault(token, place)
+                program.append((token, 0, place))
+                operand = True
+        elif token == "(":
+            pending.append(("(", 0, None, place))
+            counts.append(1)
+        elif token in (")", ","):
+            if not operand:
+                raise fail(f"a number, a name or '(' is missing before {token!r}", place)
+            flush(0)
+            if not pending or (token == "," and pending[-1][2] is None):
+                raise fail(f"no function is open before {token!r}" if token == "," else "no '(' is open before ')'", place)
+            if token == ",":
+                counts[-1] += 1
+                operand = False
+            else:
+                _, _, function, opened = pending.pop()
+                given = counts.pop()
+                if function is not None:
+                    if not _takes(function, given):
+                        name = re.match(r"\w+", text[opened:])
+                        raise fail(f"{name and name[0]} does not take {given} argument{'s' * (given > 1)}", opened)
+                    program.append((function, given, opened))
+        elif operand:
+            precedence, function = _BINARY[token]
+            flush(precedence + (token == "**"))
+            pending.append(("binary", precedence, function, place))
+            operand = False
+        elif token in _UNARY:
+            pending.append(("unary", *_UNARY[token], place))
+        else:
+            raise fail(f"a number, a name or '(' is missing before {token!r}", place)
+
+    if rest := text[at:].lstrip():
+        remedy = {"^": ": a power is written **", "=": ": give W=3 as an argument of its own"}.get(rest[0], "")
+        raise fail(f"{bounded(rest[0])} has no meaning here{remedy}", len(text) - len(rest))
+    if not operand:
+        raise fail("the expression is empty" if not program else "the expression ends too early", len(text.rstrip()))
+    flush(0)
+    if pending:
+        raise fail("this '(' is never closed", text.index("(", pending[-1][3]))
+    return Expression(text, program, names)
+
+
+def _takes(function: Callable[..., Any], n: int) -> bool:
+    """Whether `function` can be called with n arguments."""
+    row = getattr(function, "partials", None)   # a primitive's partials take its value first
+    try:
+        inspect.signature(row or function).bind(*[0] * (n + (row is not None)))
+    except TypeError:
+        return False
+    return True

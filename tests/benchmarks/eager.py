@@ -1,0 +1,164 @@
+"""How fast and how small the eager engine is, beside micrograd 0.1.0 where that can do the same.
+
+    python3 tests/benchmarks/eager.py            everything: about ten minutes
+    python3 tests/benchmarks/eager.py --quick    fewer repetitions, graphs of 10⁵ nodes instead of 10⁶: about one minute
+
+Every measurement (measures.py says what each times) has a process of its own; what is compared is run alternately, by
+one interpreter, and a ratio is the median of the rounds with the smallest and the largest. It reports; it asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PEER = "micrograd==0.1.0"
+ENV = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+
+
+class Bench:
+    """An interpreter that has autograd, and micrograd if `peer`; how often to repeat; and the table that is printed."""
+
+    def __init__(self, python: str, peer: bool, rounds: int) -> None:
+        self.python, self.peer, self.rounds, self.missed = python, peer, rounds, 0
+
+    def measure(self, *call: Any) -> dict[str, Any]:
+        """One measurement in a new process."""
+        done = subprocess.run([self.python, str(HERE / "measures.py"), json.dumps(call)],
+                              env=ENV, stdout=subprocess.PIPE, text=True, check=True)
+        return dict(json.loads(done.stdout))
+
+    def alternate(self, *calls: Sequence[Any]) -> list[list[dict[str, Any]]]:
+        """For each call its results, the calls taking turns."""
+        return list(map(list, zip(*[[self.measure(*call) for call in calls] for _ in range(self.rounds)], strict=True)))
+
+    def row(self, what: str, measured: str, ratios: Sequence[float] | None, target: Callable[[float], bool] | None = None,
+            goal: str = "", unit: str = "×") -> None:
+        """Print a line of the table: what, the two measurements, their ratio (or one number), the target and whether it is met."""
+        if ratios is None:
+            found = verdict = "—"
+        else:
+            middle = median(ratios)
+            found = f"{middle:.3g}{unit}" + (f" ({min(ratios):.3g}–{max(ratios):.3g})" if len(ratios) > 1 else "")
+            verdict = "" if target is None else "met" if target(middle) else "MISSED"
+            self.missed += verdict == "MISSED"
+        print(f"| {what:<44} | {measured:<42} | {found:<24} | {goal:<8} | {verdict:<6} |", flush=True)
+
+
+def demo(bench: Bench, steps: int) -> None:
+    """micrograd's demo: its training step, its memory, its forward pass without recording."""
+    for collect, least in ((True, 10.0), (False, 2.2)):
+        what = f"demo training step, gc {'as Python sets it' if collect else 'off'}"
+        if not bench.peer:
+            ours = bench.alternate(["train", "autograd", collect, steps])[0]
+            bench.row(what, f"ours {milliseconds(ours)}", None, goal=f"≥ {least:g}")
+            continue
+        ours, theirs = bench.alternate(["train", "autograd", collect, steps], ["train", "micrograd", collect, steps])
+        ratios = [b["time"] / a["time"] for a, b in zip(ours, theirs, strict=True)]
+        bench.row(what, f"micrograd {milliseconds(theirs)} / ours {milliseconds(ours)}", ratios, lambda r, n=least: r >= n, f"≥ {least:g}")
+        gap = max(abs(x - y) for a, b in zip(ours, theirs, strict=True) for x, y in zip(a["losses"], b["losses"], strict=True))
+        bench.row("  its losses, largest difference in any step", f"{steps + 1} steps, last loss {ours[0]['losses'][-1]:.12f}",
+                  [gap], lambda r: r <= 1e-9, "≤ 1e-9", unit="")
+
+    engines = ["autograd", "micrograd"][:1 + bench.peer]
+    sizes = [[r["size"] for r in results] for results in bench.alternate(*[["peak", e, 20] for e in engines])]
+    measured = " / ".join(f"{who} {median(s) / 2**20:.1f} MiB" for who, s in zip(("ours", "micrograd"), sizes, strict=False))
+    bench.row("peak memory of 20 steps above imports, gc off", measured,
+              [a / b for a, b in zip(*sizes, strict=True)] if bench.peer else None, lambda r: r <= 0.2, "≤ 0.2")
+
+    for collect in (True, False):
+        on, off = bench.alternate(["forward", True, collect, steps], ["forward", False, collect, steps])
+        bench.row(f"demo forward, gc {'as Python sets it' if collect else 'off'}",
+                  f"recording {milliseconds(on)} / no_grad {milliseconds(off)}",
+                  [a["time"] / b["time"] for a, b in zip(on, off, strict=True)], lambda r: r >= 2, "≥ 2")
+
+
+def nodes(bench: Bench) -> None:
+    """Bytes of a binary node by tracemalloc: the object with its collector header, the arguments, the number; the gradient."""
+    for op in ("mul", "add"):
+        ours = bench.measure("node", "autograd", op)
+        theirs = bench.measure("node", "micrograd", op) if bench.peer else None
+        for when, phrase in (("recorded", "recorded"), ("backward", "with the gradient, after backward")):
+            bench.row(f"{op} node, {phrase}", f"micrograd {theirs[when]:.0f} B" if theirs else "micrograd —",
+                      [ours[when]], lambda r: r <= 240, "≤ 240", unit=" B")
+
+
+def scale(bench: Bench, large: int) -> None:
+    """Cost per node of a large graph relative to that of graphs of 10³ nodes, recursion limit 200."""
+    for shape in ("chain", "sum"):
+        for collect in (True, False):
+            print(f"|   {shape} of {large:,} against 1,000, gc {'as Python sets it' if collect else 'off'}: cost per node")
+            results = bench.alternate(["scale", shape, large, large, collect], ["scale", shape, 1000, 200_000, collect])
+            for phase in results[0][0]:
+                big, small = ([r[phase] * 1e9 for r in side] for side in results)
+                bench.row(f"    {phase}", f"{median(big):.0f} ns / {median(small):.0f} ns",
+                          [a / b for a, b in zip(big, small, strict=True)], lambda r: r <= 1.5, "≤ 1.5")
+
+
+def small(bench: Bench, starts: int) -> None:
+    """What should cost next to nothing."""
+    result = bench.measure("diamond")
+    bench.row("x ← x + x sixty times: 2⁶⁰ paths", f"forward and backward, gradient 2⁶⁰: {result['gradient'] == 2.0**60}",
+              [result["time"] * 1e6], unit=" µs")
+
+    def start(code: str) -> float:
+        before = time.perf_counter()
+        subprocess.run([bench.python, "-c", code], env=ENV, check=True)
+        return (time.perf_counter() - before) * 1e3
+    start("import autograd")
+    pairs = [(start("import autograd"), start("pass")) for _ in range(starts)]
+    bench.row("import autograd, above bare Python", f"{median(a for a, _ in pairs):.1f} ms − {median(b for _, b in pairs):.1f} ms, "
+              f"{starts} starts each", [a - b for a, b in pairs], lambda r: r <= 30, "≤ 30", unit=" ms")
+
+
+def milliseconds(results: Sequence[dict[str, Any]]) -> str:
+    return f"{median(r['time'] for r in results) * 1e3:.1f} ms"
+
+
+@contextmanager
+def peer_python(given: str | None) -> Iterator[str]:
+    """An interpreter that has micrograd, if it can be had."""
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=False)
+        python = Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if python.exists():
+            subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", PEER], check=False)
+        yield str(python) if python.exists() else sys.executable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller graphs")
+    parser.add_argument("--peer-python", metavar="PATH", help=f"an interpreter that has {PEER}; by default a temporary environment")
+    options = parser.parse_args()
+    with peer_python(options.peer_python) as python:
+        peer = subprocess.run([python, "-c", "import micrograd.engine"], env=ENV, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        version = subprocess.run([python, "-V"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        bench = Bench(python, peer, 2 if options.quick else 5)
+        print(f"{version}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; {PEER if peer else 'micrograd is missing'}\n")
+        bench.row("what", "measured: medians", None)
+        demo(bench, 10)
+        nodes(bench)
+        small(bench, 20)
+        bench.rounds = 1 if options.quick else 3
+        scale(bench, 10**5 if options.quick else 10**6)
+        print(f"\n{bench.missed} targets missed" if bench.missed else "\nevery target is met")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Formulas in print: as text, HTML or LaTeX, read off a graph and the table of primitives.
+
+A `Term` is a piece of print that knows how tightly it binds: 1 a sum, 2 a product, 8 a function or power, 9 a symbol.
+In a primitive's notation "{0:2}" puts the argument in brackets if it binds looser than 2, and "{0:^}" raises it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autograd import Primitive, Value, topological
+from autograd import primitives as p
+
+LONGEST = 160   # characters; a part of a formula that is longer prints as …
+_SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in map(chr, range(ord("α"), ord("ω") + 1))}
+_ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
+                        "₂": "2", "₁": "1", "₀": "0", "│": "|", "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
+# In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.
+_LATEX_SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'",
+                  **{c: "\\" + c for c in "{}$&#_%"}, **{c: f"{{{c}}}" for c in "<>*[]!()-+/=:;,.\"'?@"}}
+
+
+class Term(str):
+    """A piece of print, how tightly it `binds`, and the style that it is written in."""
+
+    __slots__ = ("binds", "style")
+    binds: int
+    style: Style
+
+    def __format__(self, spec: str) -> str:
+        if spec == "^":
+            return self.style.raised(self)
+        return self.style.bracketed(self) if spec and self.binds < int(spec) else str(self)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How formulas are written in one medium: name is "text", "html" or "latex"."""
+
+    name: str
+
+    def term(self, text: str, binds: int = 9) -> Term:
+        """`text` as a Term of this style; … if it is too long."""
+        term = Term(text if len(text) <= LONGEST else "…")
+        term.binds, term.style = binds if len(text) <= LONGEST else 9, self
+        return term
+
+    def symbol(self, name: str) -> Term:
+        """The name of a row or variable. Names are data: nothing in them is markup."""
+        name = "".join([c if c.isprintable() else "�" for c in name])
+        name = name if len(name) <= 40 else name[:39] + "…"
+        if self.name == "latex":
+            return self.term(_latex_symbol(name))
+        if not re.fullmatch(r"\w+[′']*", name):
+            name = f"⟨{name}⟩"
+        return self.term(html.escape(name) if self.name == "html" else name)
+
+    def number(self, x: float, digits: int = 6) -> Term:
+        """A number, to `digits` significant digits."""
+        text = f"{x + 0.0:.{digits}g}"
+        mantissa, _, exponent = text.partition("e")
+        power = 9
+        if exponent:
+            times, power = (r" \cdot " if self.name == "latex" else "·"), 2
+            ten = self.term("10").style.power(self.term("10"), self.number(float(exponent)))
+            text = ten if mantissa == "1" else f"{mantissa}{times}{ten}"
+        if self.name == "latex":
+            text = text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+        else:
+            text = text.replace("-", "−").replace("inf", "∞")
+        return self.term(text, 2 if x < 0 else power)
+
+    def bracketed(self, term: str) -> str:
+        """(term)"""
+        return rf"\left({term}\right)" if self.name == "latex" else f"({term})"
+
+    def raised(self, term: Term) -> str:
+        """`term` as an exponent; none is written where it is 1."""
+        if term == "1":
+            return ""
+        if self.name == "latex":
+            return f"^{{{term}}}"
+        if self.name == "html":
+            return f"<sup>{term}</sup>"
+        return term.translate(_SUPERSCRIPT) if re.fullmatch(r"−?\d+", term) else f"^{term:9}"
+
+    def power(self, base: Term, exponent: Term) -> Term:
+        """base to the exponent."""
+        return self.term(f"{base:9}{exponent:^}", 8)
+
+    def fraction(self, over: Term, under: Term) -> Term:
+        """over / under."""
+        return self.term(rf"\frac{{{over}}}{{{under}}}" if self.name == "latex" else f"{over:2}/{under:8}",
+                         8 if self.name == "latex" else 2)
+
+    def product(self, factors: list[Term]) -> Term:
+        """The factors one beside another."""
+        if len(factors) == 1:
+            return factors[0]
+        return self.term((r" \cdot " if self.name == "latex" else "·").join([f"{f:2}" for f in factors]), 2)
+
+    def sum(self, terms: list[Term]) -> Term:
+        """The terms, a minus sign in front of one taking the place of its plus."""
+        text = f"{terms[0]:1}"
+        for term in terms[1:]:
+            t = f"{term:1}"
+            text += f" {t[0]} {t[1:].lstrip()}" if t[0] in "-−" else f" + {t}"
+        return self.term(text, 1 if len(terms) > 1 else terms[0].binds)
+
+    def negative(self, term: Term) -> Term:
+        """−term"""
+        return self.term(("-" if self.name == "latex" else "−") + f"{term:2}", 2)
+
+    def apply(self, op: Primitive, args: list[Term]) -> Term:
+        """op(*args) in the notation of its row."""
+        if op is p.add:
+            return args[1] if args[0] == "0" else self.sum(args)   # sum() begins with 0
+        template = op.latex if self.name == "latex" else op.text
+        if template is None:
+            name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name
+            return self.term(f"{name}{self.bracketed(', '.join(args))}")
+        if self.name == "html":
+            template = html.escape(template)
+        text = template.format(*args)
+        return self.term(text if self.name == "latex" else re.sub(r"^(\w+) \(", r"\1(", text), op.binds)   # log(…), log x
+
+
+TEXT, HTML, LATEX = Style("text"), Style("html"), Style("latex")
+
+
+def formula(v: Value, names: Mapping[Value, str], style: Style = TEXT) -> Term:
+    """The formula of `v` as it was computed, in terms of the named Values below it.
+
+    >>> from autograd import exp
+    >>> x = Value(2.0, label="x")
+    >>> print(formula(1 / (1 + exp(-x)), {x: "x"}), formula(1 / (1 + exp(-x)), {x: "x"}, LATEX))
+    1/(1 + e^(−x)) \\frac{1}{1 + e^{-x}}
+    """
+    text: dict[Value, Term] = {}
+    for u in topological(v, stop=names):
+        args = [text[a] if a in text else style.symbol(names[a]) for a in u.args]
+        if u is not v and u in names:
+            text[u] = style.symbol(names[u])
+        elif u.op is None:
+            text[u] = style.symbol(names[u]) if u in names else style.number(u.data)
+        else:
+            text[u] = style.apply(u.op, args)
+    return text[v]
+
+
+def width(text: str) -> int:
+    """The columns that `text` takes in a terminal.
+
+    >>> width("ξ̂"), width("数")
+    (1, 2)
+    """
+    return sum([0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text])
+
+
+def to_ascii(text: str) -> str:
+    """`text` for a terminal that has nothing but ASCII: what has no ASCII form becomes ?.
+
+    >>> to_ascii("∂ξ2/∂ξ1 = e⁻⁹")
+    'dxi2/dxi1 = e^-9'
+    """
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m[0].translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")), text)
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+
+def _latex_symbol(name: str) -> str:
+    base, _, index = name.partition("_")
+    if found := re.fullmatch(r"([A-Za-zα-ω])(\d+|(?<=ξ)n)", name):   # x1 is x with an index, and so is ξn
+        base, index = found.groups()
+    if re.fullmatch("[A-Za-zα-ω]", base) and re.fullmatch(r"[A-Za-z0-9]{1,8}", index):
+        return f"{_greek(base)}_{{{index}}}"
+    if re.fullmatch("[A-Za-zα-ω]", name):
+        return _greek(name)
+    return rf"\mathrm{{{''.join([_LATEX_SPECIAL.get(c, c) for c in name])}}}"
+
+
+def _greek(letter: str) -> str:
+    return "\\" + _GREEK[letter] if letter in _GREEK and letter != "ο" else letter   # LaTeX has no \\omicron
