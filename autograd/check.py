@@ -41,7 +41,7 @@ def differences(f: Callable[..., Any], args: Sequence[Any], eps: float = 1e-6) -
     """[[∂output/∂input for each input] for each output] of f(*args), by central differences of its numbers.
 
     >>> [[round(d, 6) for d in row] for row in differences(lambda x: [x ** 2, 3 * x], [2.0])]
-    [[4.0, 3.0]]
+    [[4.0], [3.0]]
     """
     at = [float(x) for x in leaves_of(tuple(args))]
     columns = []

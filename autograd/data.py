@@ -25,7 +25,7 @@ def read_columns(path: str, wanted: Sequence[str], given: Sequence[str] = ()) ->
             first = file.readline()
             file.seek(0)
             delimiter = max(",;\t", key=first.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             head = [name.strip() for name in next(reader, [])]
             _check_head(path, head, wanted, given)
             place = {name: head.index(name) for name in wanted}

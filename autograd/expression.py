@@ -20,7 +20,7 @@ from functools import reduce
 from typing import Any
 
 from . import functions, primitives
-from .primitive import bounded
+from .primitive import Primitive, bounded
 from .value import Value
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
@@ -196,9 +196,10 @@ def parse(text: str) -> Expression:
 
 def _takes(function: Callable[..., Any], n: int) -> bool:
     """Whether `function` can be called with n arguments."""
-    row = getattr(function, "partials", None)   # a primitive's partials take its value first
+    if isinstance(function, Primitive):
+        return n == function.arity or function.arity is None
     try:
-        inspect.signature(row or function).bind(*[0] * (n + (row is not None)))
+        inspect.signature(function).bind(*[0] * n)
     except TypeError:
         return False
     return True

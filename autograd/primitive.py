@@ -16,6 +16,7 @@ from typing import Any
 __all__ = ["PRIMITIVES", "Primitive", "errstate", "primitive", "to_float"]
 
 PRIMITIVES: dict[str, Primitive] = {}
+_VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
 
 
@@ -58,6 +59,7 @@ class Primitive:
     binds     how tightly the notation itself binds
     domain    an interval inside which it is smooth, for tests
     advice    what to do where it has no number: the last words of the error
+    arity     how many arguments it takes, as `partials` says; None for any number
 
     >>> from autograd import Value
     >>> square = Primitive("docs_square", value=lambda x: x * x, partials=lambda y, x: (2 * x,))
@@ -67,7 +69,7 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("advice", "array", "binds", "domain", "latex", "name", "overflow", "partials", "pole", "text", "value")
+    __slots__ = ("advice", "arity", "array", "binds", "domain", "latex", "name", "overflow", "partials", "pole", "text", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
@@ -81,12 +83,17 @@ class Primitive:
         self.name, self.value, self.partials, self.pole, self.overflow = name, value, partials, pole, overflow
         self.array = array or (lambda xp, *xs: xp.vectorize(self.ieee, otypes=[float])(*xs))
         self.latex, self.text, self.binds, self.domain, self.advice = latex, text, binds, domain, advice
+        code = getattr(partials, "__code__", None)
+        self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
         PRIMITIVES[name] = self
 
     def __call__(self, *xs: Any) -> Any:
         """f of numbers is a float, of Values a Value, of arrays an array. An argument's type may define
         `__primitive__(primitive, xs)`, and so decide for itself what a primitive means to it."""
         carrier = None
+        if len(xs) != self.arity and (self.arity is not None or not xs):
+            raise TypeError(f"{self.name} takes {self.arity or 'at least one'} argument{'s' * ((self.arity or 1) > 1)}, "
+                            f"not {len(xs)}")
         for x in xs:
             carrier = carrier or getattr(type(x), "__primitive__", None)
             if getattr(x, "ndim", 0) and hasattr(x, "__array_ufunc__"):

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 (so an older Python must be able to read this file)
-    sys.stderr.write("python3 tests: this is Python %d.%d at %s; xigrad needs Python 3.11 or newer. Start it with one: "
-                     "python3.11 tests\n" % (*sys.version_info[:2], sys.executable))
+    sys.stderr.write(f"python3 tests: this is Python {sys.version.split()[0]} at {sys.executable}; xigrad needs Python 3.11 "
+                     "or newer. Start it with one, as in: python3.11 tests\n")
     sys.exit(2)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,8 +28,9 @@ ENVIRONMENT = ROOT / ".venv" / f"tests-{sys.implementation.cache_tag}"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENVIRONMENT / "complete"   # written last; holds the recipe that the environment was made by
 OPTIONAL = {"svg": "pygraphviz"}   # extras whose package has no wheel for some Pythons: the tests that need them are skipped
-FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON",
-           "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")   # they would lead elsewhere than to the environment
+FOREIGN = (   # environment variables that would lead elsewhere than to the environment, or drop the tests' asserts
+    "PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON",
+    "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
 
 
 class CannotPrepareError(Exception):
@@ -98,7 +99,7 @@ def install() -> None:
 
 
 def working_uv() -> str | None:
-    """uv's path, if it can be started: a version manager's stand-in may not."""
+    """The path of uv, if it can be started: a version manager's stand-in may not."""
     uv = shutil.which("uv")
     return uv if uv and subprocess.run([uv, "--version"], capture_output=True, check=False).returncode == 0 else None
 
@@ -127,7 +128,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def located(arguments: list[str], here: Path) -> list[str]:
-    """pytest's arguments for a run in the repository: a path that is only found from `here` is made absolute."""
+    """The arguments for pytest, of a run in the repository: a path that is only found from `here` is made absolute."""
     def exists(folder: Path, argument: str) -> bool:
         return not argument.startswith("-") and (folder / argument.partition("::")[0]).exists()
     return [str(here / a) if exists(here, a) and not exists(ROOT, a) else a for a in arguments]

@@ -22,7 +22,7 @@ settings.load_profile(os.environ.get("XIGRAD_PROFILE") or "quick")
 
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], None]:
-    """require_tool("dot"), require_tool("pygraphviz"): skip the test where there is no such command or Python package."""
+    """Ask for a command or a Python package, as in `require_tool("dot")`: where it is missing the test is skipped."""
     def require(name: str) -> None:
         if not shutil.which(name) and importlib.util.find_spec(name) is None:
             demanded = name in os.environ.get("XIGRAD_REQUIRE", "").split(",")

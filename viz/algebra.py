@@ -77,10 +77,10 @@ class Expr:
 
     def __add__(self, other: Expr) -> Expr:
         found = _collect([*self.terms, *other.terms])
-        for denominator in [a for _, factors in found.terms for a, n in factors if n < 0 and isinstance(a, Sum)]:
-            over = total([(expr([t]) * expr([(1.0, ((denominator, 1.0),))]))._distributed() for t in found.terms])
+        for atom, n in [(atom, n) for _, factors in found.terms for atom, n in factors if n < 0 and isinstance(atom, Sum)]:
+            over = total([(expr([t]) * expr([(1.0, ((atom, -n),))]))._distributed() for t in found.terms])
             if len(over.terms) < len(found.terms):
-                return over * expr([(1.0, ((denominator, -1.0),))])
+                return over * expr([(1.0, ((atom, n),))])
         return found
 
     def __mul__(self, other: Expr) -> Expr:

@@ -15,6 +15,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
@@ -22,7 +23,7 @@ from autograd.graph import topological
 from autograd.primitive import bounded
 from autograd.value import Value
 
-from .layout import Curve, Point, layout, ports
+from .layout import Curve, Point, layout, lead, ports
 from .svg import Box, Link, dot_file, svg_file, visible, whole
 
 __all__ = ["Picture", "draw", "picture_or_none"]
@@ -31,6 +32,7 @@ __all__ = ["Picture", "draw", "picture_or_none"]
 SYMBOLS = {"mul": "×", "add": "+", "neg": "−x", "reciprocal": "1/x", "div": "÷", "pow": "xⁿ", "exp2": "2ˣ", "sqrt": "√x",
            "cbrt": "∛x", "abs": "|x|", "sigmoid": "σ", "maximum": "max", "minimum": "min", "sign": "sgn"}
 GLANCE = 80    # boxes in a notebook's picture of a large graph
+PORT = 9.0     # px of a box's side that an arriving edge takes
 PATIENCE = 5   # seconds that dot may take; 300 nodes take it 0.2
 EDGES = 4      # per node that `limit` allows
 _ONE_AT_A_TIME = Lock()   # Graphviz as a library is not for threads
@@ -106,7 +108,7 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     order = topological(value)
     drawn = [*enumerate(order)] if depth is None else _down_to(depth, order, _depths(order))
     if len(drawn) > limit:
-        raise ValueError(f"the picture of {value._name()} would have {len(drawn)} nodes, the limit is {limit}: "
+        raise ValueError(f"the picture would have {len(drawn)} nodes, the limit is {limit}: "
                          f"draw its last operations (depth={_depth_within(limit, _depths(order))}), "
                          f"a Value in the middle, or all of it with limit={len(drawn)}")
     return _picture(order, drawn, engine=engine, rankdir=rankdir, limit=limit, names=names, prefix=prefix)
@@ -163,11 +165,11 @@ def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engi
     if names is None:
         unlabelled = [v for v in order if v.args and not v.label]
         names = {v: f"ξ{n}" for n, v in enumerate(unlabelled, start=1)}
-    boxes, links = _boxes_and_links(drawn, names)
+    turn: Callable[[Point], Point] = (lambda p: p) if rankdir == "LR" else lambda p: (p[1], p[0])
+    boxes, links = _boxes_and_links(drawn, names, turn)
     if len(links) > EDGES * limit:
         raise ValueError(f"the picture would have {len(links)} edges, the limit is {EDGES * limit}: "
                          f"draw it with a smaller depth, or with limit={len(links) // EDGES + 1}")
-    turn: Callable[[Point], Point] = (lambda p: p) if rankdir == "LR" else lambda p: (p[1], p[0])
     engine, (centres, curves) = _placed(engine, [turn(box.size) for box in boxes], [(link.tail, link.head) for link in links])
     prefix = prefix or "g" + hashlib.sha256(repr((boxes, links, rankdir)).encode()).hexdigest()[:8]
     title = f"Graph of {boxes[-1].name}: {len(drawn)} nodes, {len(links)} edges"
@@ -176,7 +178,8 @@ def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engi
     return Picture(svg, dot_file(boxes, links, rankdir, prefix), engine, len(drawn))
 
 
-def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str]) -> tuple[list[Box], list[Link]]:
+def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str],
+                     turn: Callable[[Point], Point]) -> tuple[list[Box], list[Link]]:
     boxes: list[Box] = []
     links: list[Link] = []
     at = dict.fromkeys([v for _, v in drawn], -1)   # each node's place in `boxes`
@@ -187,20 +190,21 @@ def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, s
         cut = [k for k, a in enumerate(v.args) if a not in at]
         if cut:
             boxes.append(Box(f"m{i}", "more", f"… {len(cut)} more", "", (),
-                             f"{len(cut)} operands of {called} are not drawn: a greater depth shows them", 0))
+                             f"{len(cut)} operands of {called} are not drawn: a greater depth shows them"))
         for k, a in enumerate(v.args):
             if a in at:
                 links.append(Link(f"e{i}-{k}", at[a], len(boxes), f"operand {k + 1} of {called}"))
             elif k == cut[0]:
                 links.append(Link(f"e{i}-more", len(boxes) - 1, len(boxes), f"operands of {called} that are not drawn"))
         at[v] = len(boxes)
-        boxes.append(_box(v, name, f"n{i}", graded=swept and not v.constant, inputs=len(v.args) - len(cut) + bool(cut)))
+        inputs = len(v.args) - len(cut) + bool(cut)
+        boxes.append(_box(v, name, f"n{i}", graded=swept and not v.constant, least=turn((0.0, PORT * inputs))))
     if boxes[-1].kind == "result":
         boxes[-1] = replace(boxes[-1], kind="root")
     return boxes, links
 
 
-def _box(v: Value, name: str, key: str, *, graded: bool, inputs: int) -> Box:
+def _box(v: Value, name: str, key: str, *, graded: bool, least: Point) -> Box:
     op = v.op.name if v.op else ""
     kind = "constant" if v.constant else "result" if op else "leaf"
     numbers = {"data": v.data, "grad": v.grad or 0.0} if graded else {"data": v.data}
@@ -209,7 +213,7 @@ def _box(v: Value, name: str, key: str, *, graded: bool, inputs: int) -> Box:
     rows = [(caption, _number(x)) for caption, x in numbers.items()]
     if not (name or op):   # a plain number is its own name
         name = rows.pop(0)[1]
-    return Box(key, kind, visible(name), visible(SYMBOLS.get(op, op)), tuple(rows), title, inputs)
+    return Box(key, kind, visible(name), visible(SYMBOLS.get(op, op)), tuple(rows), title, least)
 
 
 def _number(x: float) -> str:
@@ -258,7 +262,7 @@ def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> str
         arrived[b] += 1
     nodes = [f'n{i} [width={w / 72:.4f} height={h / 72:.4f} label="{"|".join([f"<{k}>" for k in range(arrived[i])])}"]'
              for i, (w, h) in enumerate(sizes)]
-    return "\n".join(["digraph { rankdir=LR nodesep=0.2 ranksep=0.6",
+    return "\n".join(["digraph { rankdir=LR nodesep=0.2 ranksep=0.7",
                       "node [shape=record fixedsize=true margin=0 fontsize=1]; edge [dir=none]", *nodes, *arrows, "}"])
 
 
@@ -272,11 +276,23 @@ def _places(plain: str, sizes: Sequence[Point], edges: Sequence[tuple[int, int]]
         if row[0] == "edge":
             xs = [72 * float(word) for word in row[4:4 + 2 * int(row[3])]]
             found.append((int(row[1][1:]), int(row[2][1:]), -xs[-1], [*zip(xs[::2], [-y for y in xs[1::2]], strict=True)]))
-    curves: list[Curve] = [[] for _ in edges]
+    left: dict[float, float] = {}   # of every column, by the x of its middle: its borders
+    right: dict[float, float] = {}
+    for (x, _), (w, _) in zip(centres, sizes, strict=True):
+        left[x] = min(left.get(x, x), x - w / 2)
+        right[x] = max(right.get(x, x), x + w / 2)
+    following = dict(pairwise(sorted(left)))
     arrivals = ports(edges)   # of several edges between the same boxes, the uppermost is the first
+    curves: list[Curve] = [[] for _ in edges]
     for i, (a, b, _, curve) in zip(sorted(range(len(edges)), key=edges.__getitem__), sorted(found), strict=True):
         (xa, ya), (xb, yb) = centres[a], centres[b]
-        curves[i] = [(xa + sizes[a][0] / 2, ya), *curve[1:-1], (xb - sizes[b][0] / 2, yb + arrivals[i] * sizes[b][1])]
+        start, end = (xa + sizes[a][0] / 2, ya), (xb - sizes[b][0] / 2, yb + arrivals[i] * sizes[b][1])
+        curves[i] = [start, *curve[1:-1], end]
+        if following[xa] == xb:   # between neighbouring columns Graphviz likes to loop back, and need not
+            curves[i] = [start]
+            lead(curves[i], right[xa], start[1])
+            lead(curves[i], left[xb], end[1])
+            lead(curves[i], *end)
     return centres, curves
 
 

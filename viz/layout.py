@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-__all__ = ["Curve", "Point", "layout", "ports"]
+__all__ = ["Curve", "Point", "layout", "lead", "ports"]
 
 Point = tuple[float, float]
 Curve = list[Point]   # of cubics: the start, then two control points and an end for each
@@ -73,14 +73,14 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> tuple[li
         start, end = [(centres[v][0] + side * sizes[v][0] / 2, y[v]) for v, side in ((path[0], 1), (path[-1], -1))]
         curve = [start]
         for u, v in pairwise(path):
-            _lead(curve, right[column[u]], curve[-1][1])
-            _lead(curve, left[column[v]], y[v] + port * heights[v])
-        _lead(curve, end[0], curve[-1][1])
+            lead(curve, right[column[u]], curve[-1][1])
+            lead(curve, left[column[v]], y[v] + port * heights[v])
+        lead(curve, end[0], curve[-1][1])
         curves.append(curve)
     return centres, curves
 
 
-def _lead(curve: Curve, x: float, y: float) -> None:
+def lead(curve: Curve, x: float, y: float) -> None:
     """Lead the curve on to (x, y), level where it begins and ends."""
     start, level = curve[-1]
     if x - start > 0.01:

@@ -17,7 +17,8 @@ from autograd import primitives as p
 
 LONGEST = 160   # characters; a part of a formula that is longer prints as …
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in map(chr, range(ord("α"), ord("ω") + 1))}
+_LETTERS = [chr(c) for c in range(ord("α"), ord("ω") + 1)]
+_GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in _LETTERS}
 _ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
                         "₂": "2", "₁": "1", "₀": "0", "│": "|", "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
 # In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.

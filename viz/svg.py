@@ -15,7 +15,7 @@ from .layout import Curve, Point
 
 __all__ = ["Box", "Link", "dot_file", "svg_file", "visible", "whole"]
 
-CELL, HEADER, ROW, PADDING, MARGIN, PORT = 7.3, 22.0, 16.0, 8.0, 14.0, 9.0   # px; a cell is one character of 12 px
+CELL, HEADER, ROW, PADDING, MARGIN = 7.3, 22.0, 16.0, 8.0, 14.0   # px; a cell is one character of 12 px
 ARROW = 7.0
 MONOSPACE = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 INK, FAINT, LINE = "#1f2328", "#656d76", "#6e7781"
@@ -31,7 +31,10 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node as it is drawn: `name` and `op` in the header, below it a row for every (caption, number)."""
+    """A node as it is drawn: `name` and `op` in the header, below it a row for every (caption, number).
+
+    `key` ends its id, `title` is its tooltip, `least` the width and height it has at least.
+    """
 
     key: str
     kind: str
@@ -39,16 +42,15 @@ class Box:
     op: str
     rows: tuple[tuple[str, str], ...]
     title: str
-    inputs: int
+    least: Point = (0.0, 0.0)
 
     @property
     def size(self) -> Point:
-        """Width and height in px, with room for the text in any monospace font and for every edge that arrives."""
+        """Width and height in px, with room for the text in any monospace font; no less than `least`."""
         header = _cells(self.name) + (2 + _cells(self.op) if self.op else 0)
-        width = max([header, *[_cells(caption) + 1 + _cells(number) for caption, number in self.rows]]) * CELL + 2 * PADDING
-        height = HEADER + ROW * len(self.rows) + (6 if self.rows else 0)
-        least = 72.0 if self.rows else 28.0
-        return round(max(width, least), 1), max(height - 2 * (not self.rows), PORT * self.inputs)
+        cells = max([header, *[_cells(caption) + 1 + _cells(number) for caption, number in self.rows]])
+        width, height = cells * CELL + 2 * PADDING, HEADER + (ROW * len(self.rows) + 6 if self.rows else -2)
+        return round(max(width, 72.0 if self.rows else 28.0, self.least[0]), 1), max(height, self.least[1])
 
 
 @dataclass(frozen=True, slots=True)

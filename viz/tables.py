@@ -138,18 +138,18 @@ def table(y: Value, wrt: Sequence[Value] | None = None, *, mode: str = "both", r
     >>> x = Value(2.0, label="x")
     >>> print(table(log(x * x), mode="backward"))
     Partial derivatives
-    row │ variable │ by │ partial derivative │ in terms of x
-    ────┼──────────┼────┼────────────────────┼──────────────
-    ξ1  │ x·x      │ x  │ 2·x                │ 2·x
-    L   │ log ξ1   │ ξ1 │ 1/ξ1               │ 1/x²
-        │          │    │ dL/dx              │ 2/x
+    row │ variable   │ partial │ derivative │ in terms of x
+    ────┼────────────┼─────────┼────────────┼──────────────
+    ξ1  │ x·x        │ ∂ξ1/∂x  │ 2·x        │ 2·x
+    L   │ log ξ1     │ ∂L/∂ξ1  │ 1/ξ1       │ 1/x²
+        │ chain rule │ dL/dx   │            │ 2/x
     <BLANKLINE>
-    Backward mode: dL/d· from the last row up
-    row │ value          │ by │ partial       │ dL/d(row)
-    ────┼────────────────┼────┼───────────────┼──────────
-    x   │ 2              │    │               │ 1
-    ξ1  │ 4              │ x  │ 4             │ 1/4 = 0.25
-    L   │ log 4 = 1.3862944 │ ξ1 │ 1/4 = 0.25 │ 1
+    Backward mode: values from the first row down, then the running derivative from the last row up
+    row │ value             │ partial │ value of partial │ dL/dξn
+    ────┼───────────────────┼─────────┼──────────────────┼───────
+    x   │ 2                 │         │                  │ 1
+    ξ1  │ 4                 │ ∂ξ1/∂x  │ 4                │ 0.25
+    L   │ log 4 = 1.3862944 │ ∂L/∂ξ1  │ 0.25             │ 1
     """
     if mode not in MODES:
         raise ValueError(f"table(mode={mode!r}): choose one of {', '.join(MODES)}")
@@ -196,7 +196,7 @@ class _Typesetter:
                 name = variable = _text("")
         for x, product in zip(self.steps.variables, self._products(), strict=True):
             if product is not None:
-                rows.append((_text(""), _text("product"), _ratio("d", self.root, self.names[x]), _text(""), _expr(product)))
+                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]), _text(""), _expr(product)))
         head = ("row", "variable", "partial", "derivative")
         return Table("Partial derivatives", (*map(_text, head), _list("in terms of", list(self.leaves.values()))), tuple(rows))
 

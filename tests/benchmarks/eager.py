@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PEER = "micrograd==0.1.0"
+Goal = tuple[str, float]   # ("≥", 10.0)
 ENV = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
 
 
@@ -32,7 +33,7 @@ class Bench:
     """An interpreter that has autograd, and micrograd if `peer`; how often to repeat; and the table that is printed."""
 
     def __init__(self, python: str, peer: bool, rounds: int) -> None:
-        self.python, self.peer, self.rounds, self.missed = python, peer, rounds, 0
+        self.python, self.engines, self.rounds, self.missed = python, ["autograd", *["micrograd"][:peer]], rounds, 0
 
     def measure(self, *call: Any) -> dict[str, Any]:
         """One measurement in a new process."""
@@ -44,73 +45,73 @@ class Bench:
         """For each call its results, the calls taking turns."""
         return list(map(list, zip(*[[self.measure(*call) for call in calls] for _ in range(self.rounds)], strict=True)))
 
-    def row(self, what: str, measured: str, ratios: Sequence[float] | None, target: Callable[[float], bool] | None = None,
-            goal: str = "", unit: str = "×") -> None:
-        """Print a line of the table: what, the two measurements, their ratio (or one number), the target and whether it is met."""
-        if ratios is None:
-            found = verdict = "—"
-        else:
+    def row(self, what: str, measured: str, ratios: Sequence[float] = (), goal: Goal | None = None, unit: str = "×") -> None:
+        """Print a line of the table: what, the measurements, their ratio (or one number), the goal and whether it is met."""
+        found = verdict = "—"
+        if ratios:
             middle = median(ratios)
             found = f"{middle:.3g}{unit}" + (f" ({min(ratios):.3g}–{max(ratios):.3g})" if len(ratios) > 1 else "")
-            verdict = "" if target is None else "met" if target(middle) else "MISSED"
+        if ratios and goal:
+            verdict = "met" if (middle >= goal[1] if goal[0] == "≥" else middle <= goal[1]) else "MISSED"
             self.missed += verdict == "MISSED"
-        print(f"| {what:<44} | {measured:<42} | {found:<24} | {goal:<8} | {verdict:<6} |", flush=True)
+        self.line(what, measured, found, f"{goal[0]} {goal[1]:g}" if goal else "", verdict)
+
+    @staticmethod
+    def line(*cells: str) -> None:
+        """Print a line of the table."""
+        print(f"| {' | '.join([f'{cell:<{n}}' for cell, n in zip(cells, (46, 46, 24, 7, 6), strict=True)])} |", flush=True)
 
 
 def demo(bench: Bench, steps: int) -> None:
-    """micrograd's demo: its training step, its memory, its forward pass without recording."""
-    for collect, least in ((True, 10.0), (False, 2.2)):
-        what = f"demo training step, gc {'as Python sets it' if collect else 'off'}"
-        if not bench.peer:
-            ours = bench.alternate(["train", "autograd", collect, steps])[0]
-            bench.row(what, f"ours {milliseconds(ours)}", None, goal=f"≥ {least:g}")
+    """The demo of micrograd: its training step, its memory, its forward pass without recording."""
+    for collect, goal in ((True, 10.0), (False, 2.2)):
+        what = f"demo training step, {collector(collect)}"
+        ours, *theirs = bench.alternate(*[["train", engine, collect, steps] for engine in bench.engines])
+        if not theirs:
+            bench.row(what, f"ours {milliseconds(ours)}", (), ("≥", goal))
             continue
-        ours, theirs = bench.alternate(["train", "autograd", collect, steps], ["train", "micrograd", collect, steps])
-        ratios = [b["time"] / a["time"] for a, b in zip(ours, theirs, strict=True)]
-        bench.row(what, f"micrograd {milliseconds(theirs)} / ours {milliseconds(ours)}", ratios, lambda r, n=least: r >= n, f"≥ {least:g}")
-        gap = max(abs(x - y) for a, b in zip(ours, theirs, strict=True) for x, y in zip(a["losses"], b["losses"], strict=True))
-        bench.row("  its losses, largest difference in any step", f"{steps + 1} steps, last loss {ours[0]['losses'][-1]:.12f}",
-                  [gap], lambda r: r <= 1e-9, "≤ 1e-9", unit="")
+        bench.row(what, f"micrograd {milliseconds(theirs[0])} / ours {milliseconds(ours)}",
+                  [b["time"] / a["time"] for a, b in zip(ours, theirs[0], strict=True)], ("≥", goal))
+        losses = [(x, y) for a, b in zip(ours, theirs[0], strict=True) for x, y in zip(a["losses"], b["losses"], strict=True)]
+        bench.row("  its losses: largest difference in any step", f"{steps + 1} steps, the last {losses[-1][0]:.12f}",
+                  [max(abs(x - y) for x, y in losses)], ("≤", 1e-9), unit="")
 
-    engines = ["autograd", "micrograd"][:1 + bench.peer]
-    sizes = [[r["size"] for r in results] for results in bench.alternate(*[["peak", e, 20] for e in engines])]
-    measured = " / ".join(f"{who} {median(s) / 2**20:.1f} MiB" for who, s in zip(("ours", "micrograd"), sizes, strict=False))
-    bench.row("peak memory of 20 steps above imports, gc off", measured,
-              [a / b for a, b in zip(*sizes, strict=True)] if bench.peer else None, lambda r: r <= 0.2, "≤ 0.2")
+    sizes = [[r["size"] for r in results] for results in bench.alternate(*[["peak", engine, 20] for engine in bench.engines])]
+    bench.row("peak memory of 20 steps above imports, gc off",
+              " / ".join([f"{who} {median(s) / 2**20:.1f} MiB" for who, s in zip(("ours", "micrograd"), sizes, strict=False)]),
+              [a / b for a, b in zip(*sizes, strict=True)] if len(sizes) == 2 else (), ("≤", 0.2))
 
     for collect in (True, False):
         on, off = bench.alternate(["forward", True, collect, steps], ["forward", False, collect, steps])
-        bench.row(f"demo forward, gc {'as Python sets it' if collect else 'off'}",
-                  f"recording {milliseconds(on)} / no_grad {milliseconds(off)}",
-                  [a["time"] / b["time"] for a, b in zip(on, off, strict=True)], lambda r: r >= 2, "≥ 2")
+        bench.row(f"demo forward, {collector(collect)}", f"recording {milliseconds(on)} / no_grad {milliseconds(off)}",
+                  [a["time"] / b["time"] for a, b in zip(on, off, strict=True)], ("≥", 2))
 
 
 def nodes(bench: Bench) -> None:
     """Bytes of a binary node by tracemalloc: the object with its collector header, the arguments, the number; the gradient."""
     for op in ("mul", "add"):
-        ours = bench.measure("node", "autograd", op)
-        theirs = bench.measure("node", "micrograd", op) if bench.peer else None
-        for when, phrase in (("recorded", "recorded"), ("backward", "with the gradient, after backward")):
-            bench.row(f"{op} node, {phrase}", f"micrograd {theirs[when]:.0f} B" if theirs else "micrograd —",
-                      [ours[when]], lambda r: r <= 240, "≤ 240", unit=" B")
+        ours, *theirs = [bench.measure("node", engine, op) for engine in bench.engines]
+        for when, phrase in (("recorded", "recorded"), ("backward", "with its gradient after backward")):
+            bench.row(f"{op} node, {phrase}", f"micrograd {theirs[0][when]:.0f} B" if theirs else "micrograd —",
+                      [ours[when]], ("≤", 240), unit=" B")
 
 
 def scale(bench: Bench, large: int) -> None:
     """Cost per node of a large graph relative to that of graphs of 10³ nodes, recursion limit 200."""
     for shape in ("chain", "sum"):
         for collect in (True, False):
-            print(f"|   {shape} of {large:,} against 1,000, gc {'as Python sets it' if collect else 'off'}: cost per node")
-            results = bench.alternate(["scale", shape, large, large, collect], ["scale", shape, 1000, 200_000, collect])
-            for phase in results[0][0]:
-                big, small = ([r[phase] * 1e9 for r in side] for side in results)
-                bench.row(f"    {phase}", f"{median(big):.0f} ns / {median(small):.0f} ns",
-                          [a / b for a, b in zip(big, small, strict=True)], lambda r: r <= 1.5, "≤ 1.5")
+            bench.line(f"{shape} of {large:,}, {collector(collect)}", "cost per node / that in graphs of 1,000", "", "", "")
+            big, little = bench.alternate(["scale", shape, large, large, collect], ["scale", shape, 1000, 200_000, collect])
+            for phase in big[0]:
+                a, b = [r[phase] * 1e9 for r in big], [r[phase] * 1e9 for r in little]
+                bench.row(f"  {phase}", f"{median(a):.0f} ns / {median(b):.0f} ns",
+                          [x / y for x, y in zip(a, b, strict=True)], ("≤", 1.5))
 
 
 def small(bench: Bench, starts: int) -> None:
     """What should cost next to nothing."""
     result = bench.measure("diamond")
-    bench.row("x ← x + x sixty times: 2⁶⁰ paths", f"forward and backward, gradient 2⁶⁰: {result['gradient'] == 2.0**60}",
+    bench.row("x ← x + x sixty times: 2⁶⁰ paths", f"forward and backward; gradient is 2⁶⁰: {result['gradient'] == 2.0**60}",
               [result["time"] * 1e6], unit=" µs")
 
     def start(code: str) -> float:
@@ -119,12 +120,17 @@ def small(bench: Bench, starts: int) -> None:
         return (time.perf_counter() - before) * 1e3
     start("import autograd")
     pairs = [(start("import autograd"), start("pass")) for _ in range(starts)]
-    bench.row("import autograd, above bare Python", f"{median(a for a, _ in pairs):.1f} ms − {median(b for _, b in pairs):.1f} ms, "
-              f"{starts} starts each", [a - b for a, b in pairs], lambda r: r <= 30, "≤ 30", unit=" ms")
+    with_import, bare = (median(times) for times in zip(*pairs, strict=True))
+    bench.row("import autograd, above bare Python", f"{with_import:.1f} ms − {bare:.1f} ms, {starts} starts each",
+              [a - b for a, b in pairs], ("≤", 30), unit=" ms")
+
+
+def collector(collect: bool) -> str:
+    return "gc as Python sets it" if collect else "gc off"
 
 
 def milliseconds(results: Sequence[dict[str, Any]]) -> str:
-    return f"{median(r['time'] for r in results) * 1e3:.1f} ms"
+    return f"{median([r['time'] for r in results]) * 1e3:.1f} ms"
 
 
 @contextmanager
@@ -144,14 +150,15 @@ def peer_python(given: str | None) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller graphs")
-    parser.add_argument("--peer-python", metavar="PATH", help=f"an interpreter that has {PEER}; by default a temporary environment")
+    parser.add_argument("--peer-python", metavar="PATH", help=f"an interpreter with {PEER}; by default a temporary environment")
     options = parser.parse_args()
     with peer_python(options.peer_python) as python:
-        peer = subprocess.run([python, "-c", "import micrograd.engine"], env=ENV, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        peer = subprocess.run([python, "-c", "import micrograd.engine"], env=ENV, stderr=subprocess.DEVNULL, check=False)
         version = subprocess.run([python, "-V"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-        bench = Bench(python, peer, 2 if options.quick else 5)
-        print(f"{version}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; {PEER if peer else 'micrograd is missing'}\n")
-        bench.row("what", "measured: medians", None)
+        bench = Bench(python, peer.returncode == 0, 2 if options.quick else 5)
+        print(f"{version}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+              f"{'without micrograd' if peer.returncode else PEER}\n")
+        bench.line("what", "measured: medians", "ratio (min–max)", "target", "")
         demo(bench, 10)
         nodes(bench)
         small(bench, 20)

@@ -1,6 +1,7 @@
-"""What the eager benchmark measures, each in a process of its own: `python3 measures.py '["train", "autograd", …]'` prints JSON.
+"""What the eager benchmark measures: `python3 measures.py '["train", "autograd", true, 10]'` prints one measurement as JSON.
 
-Every function is one measurement; `engine` names the package whose `Value` is measured. Times are seconds, sizes bytes.
+`engine` names the package whose `Value` is measured, `collect` says whether the garbage collector stays as Python sets it.
+Times are in seconds, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -100,47 +101,60 @@ def node(engine: str, op: str) -> dict[str, Any]:
     return {"recorded": (recorded - before) / n, "backward": (tracemalloc.get_traced_memory()[0] - before) / n}
 
 
+class Stopwatch:
+    """Seconds spent in each phase: `with watch("forward"): …`."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    def __call__(self, phase: str) -> Stopwatch:
+        self.phase = phase
+        return self
+
+    def __enter__(self) -> None:
+        self.start = clock()
+
+    def __exit__(self, *error: object) -> None:
+        self.spent[self.phase] = clock() - self.start + self.spent.get(self.phase, 0.0)
+
+
 def scale(shape: str, n: int, total: int, collect: bool) -> dict[str, float]:
-    """Seconds per node of what can be done to a graph of n nodes, repeated until `total` nodes were done."""
+    """Seconds per node of what can be done to a graph of n nodes, repeated until `total` nodes were done.
+
+    A chain is y ← y·a + b, n/2 products and n/2 sums; a sum has n leaves.
+    """
     from autograd import Value, grad
     sys.setrecursionlimit(200)
     if not collect:
         gc.disable()
-    spent: dict[str, float] = {}
-
-    def timed(phase: str, work: Callable[[], Any]) -> Any:
-        start = clock()
-        result = work()
-        spent[phase] = spent.get(phase, 0.0) + clock() - start
-        return result
-
-    def chain() -> Any:   # y ← y·a + b: n/2 products, n/2 sums
-        y = a
-        for _ in range(n // 2):
-            y = y * a + b
-        return y
-
-    def second() -> Any:
-        first = grad(y, xs)
-        return first, grad(sum(first), xs)
-
+    watch = Stopwatch()
     a, b = Value(0.999), Value(0.001)
-    many = [Value(1 / (i + 1)) for i in range(n)]
-    xs = [a, b] if shape == "chain" else many
+    xs = [a, b] if shape == "chain" else [Value(1 / (i + 1)) for i in range(n)]
     for _ in range(total // n):
-        y = timed("forward", chain if shape == "chain" else lambda: sum(xs))
-        timed("backward", lambda: y.backward())
-        derivatives = timed("second derivative", second)
-        del derivatives
-        saved = timed("pickle: dumps", lambda: pickle.dumps(y, -1))
-        copy = timed("pickle: loads", lambda: pickle.loads(saved))
+        with watch("forward"):
+            y: Any = a
+            if shape == "chain":
+                for _ in range(n // 2):
+                    y = y * a + b
+            else:
+                y = sum(xs)
+        with watch("backward"):
+            y.backward()
+        with watch("second derivative"):
+            first = grad(y, xs)
+            second = grad(sum(first, Value(0.0)), xs)
+        del first, second
+        with watch("pickle: dumps"):
+            saved = pickle.dumps(y, -1)
+        with watch("pickle: loads"):
+            copy = pickle.loads(saved)
         del copy, saved
-        copy = timed("deepcopy", lambda: deepcopy(y))
+        with watch("deepcopy"):
+            copy = deepcopy(y)
         del copy
-        start = clock()
-        del y
-        spent["deletion"] = spent.get("deletion", 0.0) + clock() - start
-    return {phase: t / (total // n * n) for phase, t in spent.items()}
+        with watch("deletion"):
+            del y
+    return {phase: t / (total // n * n) for phase, t in watch.spent.items()}
 
 
 def diamond() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 from typing import Any
 
 Scalar = Any   # an engine's Value
@@ -36,7 +37,7 @@ class Moons:
         rng.shuffle(data)
         self.xs = [[rng.gauss(x, 0.1) for x in point] for point, _ in data]
         self.ys = [y for _, y in data]
-        self.layers = [[Neuron(Value, a, b != sizes[-1], rng) for _ in range(b)] for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.layers = [[Neuron(Value, a, b != sizes[-1], rng) for _ in range(b)] for a, b in pairwise(sizes)]
         self.parameters = [p for layer in self.layers for neuron in layer for p in [*neuron.w, neuron.b]]
 
     def model(self, x: list[Scalar]) -> Scalar:

@@ -1,0 +1,258 @@
+"""python3 -m autograd, as a user runs it."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from autograd.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+LOSS = "-(y*log(1/(1+exp(-(b+w*x)))) + (1-y)*log(1-1/(1+exp(-(b+w*x)))))"
+
+
+def run(*words: str, encoding: str = "utf-8") -> tuple[int, str, str]:
+    """The exit status, what was printed, and what the user was told."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    status = main(words, out, err)
+    texts = []
+    for stream in (out, err):
+        stream.seek(0)
+        texts.append(stream.read())
+    return status, texts[0], texts[1]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def table_of_points(text: str = "x,y,who\n1,1,a\n-2,0,b\n0.5,1,c\n") -> str:
+    Path("points.csv").write_text(text, encoding="utf-8")
+    return "points.csv"
+
+
+def test_the_lecture_without_arguments() -> None:
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert "dL/dW = -0.00037018372795869517" in out
+    assert "Forward mode" in out and "Backward mode" in out and "minus sign" in out
+    ET.parse("xi.svg")
+
+
+def test_where_the_picture_goes() -> None:
+    Path("folder").mkdir()
+    for words, file in (
+        (["-o", "folder"], "folder/xi.svg"),
+        (["-o", "new.svg"], "new.svg"),
+        (["--svg", "a.dot"], "a.dot"),
+        (["x*x", "x=2", "-o", "b.svg"], "b.svg"),
+        (["x*x", "x=2", "-o", "folder/"], "folder/xi.svg"),
+    ):
+        Path(file).unlink(missing_ok=True)
+        status, out, _ = run(*words)
+        assert status == 0 and f"wrote {file}" in out
+        assert Path(file).stat().st_size > 500
+    assert run("x*x", "x=2")[0] == 0
+    assert not Path("xi.svg").exists()
+
+
+def test_an_expression_with_everything() -> None:
+    status, out, _ = run("log(1/(1+exp(-W*X)))", "W=3", "X=3", "--second", "--check")
+    assert status == 0
+    for line in (
+        "dL/dW = 0.00037018372795869517",
+        "dL/dX = 0.00037018372795869517",
+        "d²L/(dW dW) = -0.00111041414788",
+        "check: central differences agree",
+    ):
+        assert line in out
+
+
+def test_an_expression_may_begin_with_a_minus_sign() -> None:
+    for words in (["-y*log(p)", "y=1", "p=0.5"], ["-x", "x=1"], ["-(x)", "x=1"], ["--x", "x=1"], ["--", "-x", "x=1"]):
+        status, _out, err = run(*words)
+        assert status == (2 if words[0] == "--x" else 0), err  # --x can only be meant as an option
+
+
+def test_wrt_mode_and_digits() -> None:
+    _, out, _ = run("a*b*c", "a=2", "b=3", "c=4", "--wrt", "a, c", "--mode", "forward", "--digits", "3")
+    assert "dL/da = 12" in out and "dL/dc = 6" in out and "dL/db" not in out
+    assert "Forward mode" in out and "Backward mode" not in out
+    assert "Backward mode" in run("a", "a=2", "--mode", "backward")[1]
+
+
+def test_formats() -> None:
+    for style, sign in (("markdown", "| $\\xi_{1}$ |"), ("latex", "\\begin{array}"), ("html", "<table>"), ("text", "│")):
+        status, out, _ = run("exp(-W*X)", "W=3", "X=3", "--format", style)
+        assert status == 0 and sign in out and "-0.0003702294122600387" in out
+    found = json.loads(run("exp(-W*X)", "W=3", "X=3", "--format", "json", "--second", "--check")[1])
+    assert found["gradient"]["W"] == -0.0003702294122600387
+    assert [row["name"] for row in found["rows"]] == ["ξ1", "L"]
+    assert found["check"]["agrees"] is True
+    assert len(found["hessian"]) == 2
+    assert json.loads(run("x*1e300", "x=1e300", "--format", "json")[1])["value"] == "inf"
+
+
+def test_a_terminal_without_unicode() -> None:
+    status, out, _ = run(encoding="ascii")
+    assert status == 0 and out.isascii() and "dxi4/dxi3" in out
+    status, _, err = run("θ", encoding="ascii")
+    assert status == 2 and "\\u03b8" in err
+
+
+def test_the_sum_over_a_file() -> None:
+    file = table_of_points()
+    status, out, err = run(LOSS, "w=0.5", "b=-0.25", "--data", file, "--sum", "--second", "--check", "--format", "json")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    import math
+
+    points = [(1, 1), (-2, 0), (0.5, 1)]
+    p = [1 / (1 + math.exp(-(-0.25 + 0.5 * x))) for x, _ in points]
+    assert found["gradient"]["b"] == pytest.approx(sum(q - y for q, (_, y) in zip(p, points, strict=True)), rel=1e-12)
+    assert found["gradient"]["w"] == pytest.approx(sum((q - y) * x for q, (x, y) in zip(p, points, strict=True)), rel=1e-12)
+    assert found["hessian"][0][0] == pytest.approx(
+        sum(q * (1 - q) * x * x for q, (x, _) in zip(p, points, strict=True)), rel=1e-9
+    )
+    assert found["check"]["agrees"] is True
+    assert "summed over 3 rows" in run(LOSS, "w=0.5", "b=-0.25", "--data", file, "--sum")[1]
+
+
+@pytest.mark.parametrize("text", ["x;y\n1;1\n", "x\ty\n1\t1\n", "\ufeffx,y\r\n1,1\r\n", ' x , y \n 1 , "1"\n\n', "x,y\n1,1"])
+def test_files_as_they_come(text: str) -> None:
+    status, _, err = run("x*w*y", "w=2", "--data", table_of_points(text), "--sum")
+    assert (status, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x,z\n1,1\n", ["'y' is missing", "'x', 'z'"]),
+        ("x,y\n1,\n", ["line 2", "column 'y'", "empty"]),
+        ("x,y\n1,2\n3, \n", ["line 3", "empty"]),
+        ("x,y\n1,two\n", ["line 2", "column 'y'", "'two'"]),
+        ("x,y\n1,nan\n", ["'nan'", "not a number"]),
+        ("x,y\n1\n", ["line 2", "1 cells"]),
+        ("x,y\n1,2,3\n", ["3 cells"]),
+        ("x,y\n", ["no rows"]),
+        ("", ["'x' is missing"]),
+        ("x,y,y\n1,2,3\n", ["'y' stands twice"]),
+        ("x,y,w\n1,2,3\n", ["'w' is a column and also given"]),
+        ('x,y\n1,"2\n', ["points.csv"]),
+        ("x,y\n-1,1\n", ["points.csv, row 1", "log(-1)"]),
+        ("x,y\n1,1\n2,1,\n", ["line 3"]),
+        ("x,y\n1,1e999\n", ["not a number"]),
+    ],
+)
+def test_files_that_are_refused(text: str, says: list[str]) -> None:
+    status, out, err = run("log(x)*w*y", "w=2", "--data", table_of_points(text), "--sum")
+    assert (status, out) == (2, "")
+    for part in says:
+        assert part in err
+    assert "Traceback" not in err
+
+
+def test_binary_and_missing_files() -> None:
+    Path("binary.csv").write_bytes(bytes(range(256)) * 10)
+    Path("folder.csv").mkdir()
+    for file in ("binary.csv", "folder.csv", "missing.csv"):
+        status, out, err = run("x*w", "w=2", "--data", file, "--sum")
+        assert (status, out) == (2, "") and err.startswith(f"autograd: {file}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["x"],
+        ["x", "x=a"],
+        ["x", "x=1", "x=2"],
+        ["x", "x=1", "y=2"],
+        ["x", "x=1", "junk"],
+        ["x", "x=1", "--wrt", "y"],
+        ["x", "x=1", "--wrt", ""],
+        ["x", "x=1", "--mode", "up"],
+        ["x", "x=1", "--digits", "0"],
+        ["x", "x=1", "--digits", "x"],
+        ["x", "x=1", "--unknown"],
+        ["x", "x=1", "--sum"],
+        ["x", "x=1", "--svg", "missing/a.svg"],
+        ["x", "x=1", "--svg", "a.png"],
+        ["x", "x=1", "--format", "pdf"],
+        ["x", "x="],
+        ["x^2", "x=1"],
+        ["log(x)", "x=-1"],
+        ["1/x", "x=0"],
+        ["x.__class__", "x=1"],
+        ["x", "x=1", "-o", "missing/a.svg"],
+        ["sqrt(x*x)", "x=0"],
+        ["W=x"],
+        ["Q=3"],
+        ["+".join(["exp(x)"] * 250), "x=1"],
+    ],
+)
+def test_bad_input_gets_one_message_and_writes_nothing(words: list[str]) -> None:
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith("autograd: ") and "Traceback" not in err
+    assert err.count("\n") in (1, 3) and (err.count("\n") == 1 or err.rstrip("\n").endswith("^"))
+    assert list(Path().iterdir()) == []
+
+
+def test_nan_and_infinity_that_are_passed_in_propagate() -> None:
+    assert "L = nan" in run("x*2", "x=nan")[1]
+    assert "L = inf" in run("x*2", "x=inf")[1]
+
+
+def test_a_disagreement_is_status_one() -> None:
+    status, out, _ = run("abs(x)", "x=0", "--check")
+    assert status == 0  # both say 0 at the kink
+    status, out, _ = run("max(x, 0)*1e6", "x=1e-8", "--check")
+    assert status == 1 and "DISAGREE" in out
+
+
+def test_a_variable_called_L() -> None:
+    out = run("L*L", "L=3")[1]
+    assert "df/dL = 6.0" in out
+
+
+class TestProcess:
+    """In a process of its own, as from a shell."""
+
+    def start(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        return subprocess.run(
+            [sys.executable, "-m", "autograd", *words], capture_output=True, text=True, env=env, encoding="utf-8", check=False
+        )
+
+    def test_needs_only_the_standard_library(self, tmp_path: Path) -> None:
+        for name in ("numpy", "graphviz", "pygraphviz", "matplotlib", "pandas"):  # whoever imports one of them fails
+            (tmp_path / f"{name}.py").write_text("raise ImportError('not installed')")
+        done = self.start(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}", PATH="")
+        assert done.returncode == 0, done.stderr
+        assert "-0.00037018372795869517" in done.stdout
+
+    def test_bad_input_has_no_traceback(self) -> None:
+        done = self.start("x..y")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[1:] == ["  x..y", "   ^"]
+
+    def test_a_closed_pipe_is_quiet(self) -> None:
+        with subprocess.Popen(
+            [sys.executable, "-m", "autograd", "x*x", "x=1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            assert b"Traceback" not in process.stderr.read()
+
+    def test_help(self) -> None:
+        done = self.start("--help")
+        assert done.returncode == 0 and "example:" in done.stdout

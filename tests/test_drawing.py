@@ -1,0 +1,412 @@
+"""Pictures of graphs: what is in them is checked by parsing them, where it stands by geometry, DOT by Graphviz itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from inspect import stack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autograd import Value, exp, log, logsumexp, tanh, topological
+from viz import drawing
+from viz.drawing import Picture, draw, picture_or_none
+from viz.layout import Curve, Point, apart, layout
+from viz.svg import visible, whole
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = [
+    "</script><script>alert(1)</script>", '"]; evil [URL="javascript:alert(1)"]; "', "</title><img src=x onerror=alert(1)>",
+    "a\\", '\\"', "\\N\\G", "{a|b}<p>", "&lt;&amp;&#0;", "]]> -->", "'; --",
+    "\x00\x1b[31m\x7f\x85\ufffe\uffff", "\ud800", "\n\r\t\u2028", "🎉👩‍👩‍👧", "中文字", "שלום 123", "\u202egnp.exe\u2069\u2066",
+    "Z\u0335\u0321\u0322\u0327\u0300\u0301", "x" * 10_000, "", " ",
+]
+MISSING = {"dot": shutil.which("dot") is None, "pygraphviz": find_spec("pygraphviz") is None, "builtin": False}
+ENGINES = [pytest.param(name, marks=pytest.mark.skipif(MISSING[name], reason=f"no {name}")) for name in drawing.ENGINES]
+needs_dot = pytest.mark.skipif(MISSING["dot"], reason="no dot")
+Graph = tuple[list[Point], list[tuple[int, int]]]
+
+
+def lecture() -> Value:
+    W, X, y = Value(3, label="W"), Value(3, label="X"), Value(1, label="y")
+    L = -y * log(1 / (1 + exp(-(W * X))))
+    L.label = "L"
+    return L
+
+
+def chain(labels: list[str]) -> Value:
+    """A sum of as many leaves, each labelled."""
+    v = Value(0.0, label="start")
+    for label in labels:
+        v = v + Value(1.0, label=label)
+    return v
+
+
+def operands(v: Value) -> int:
+    return sum(len(u.args) for u in topological(v))
+
+
+def parsed(picture: Picture) -> ElementTree.Element:
+    return ElementTree.fromstring(picture.svg)
+
+
+def groups(picture: Picture, kind: str) -> list[ElementTree.Element]:
+    return [g for g in parsed(picture).iter(f"{SVG}g") if kind in (g.get("class") or "").split()]
+
+
+def texts(g: ElementTree.Element) -> list[str]:
+    return [t.text or "" for t in g.iter(f"{SVG}text")]
+
+
+def ids(picture: Picture) -> list[str]:
+    return [e.attrib["id"] for e in parsed(picture).iter() if "id" in e.attrib]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Boxes and edges, from smaller to larger numbers, with multiple edges."""
+    sizes = draw(st.lists(st.tuples(st.floats(20, 150), st.floats(16, 80)), min_size=1, max_size=25))
+    edges = []
+    for b in range(1, len(sizes)):
+        edges += [(a, b) for a in draw(st.lists(st.integers(0, b - 1), max_size=4))]
+    return sizes, edges
+
+
+def points(curve: Curve, steps: int = 8) -> list[Point]:
+    """Points along a curve."""
+    found = []
+    for (x0, y0), (x1, y1), (x2, y2), (x3, y3) in [curve[i:i + 4] for i in range(0, len(curve) - 1, 3)]:
+        for t in [k / steps for k in range(steps + 1)]:
+            s = 1 - t
+            found.append((s**3 * x0 + 3 * s * s * t * x1 + 3 * s * t * t * x2 + t**3 * x3,
+                          s**3 * y0 + 3 * s * s * t * y1 + 3 * s * t * t * y2 + t**3 * y3))
+    return found
+
+
+# ---- what is drawn
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_node_and_every_operand_is_drawn_once(engine: str) -> None:
+    v = lecture()
+    picture = draw(v, engine=engine, prefix="p")
+    assert picture.engine == engine
+    order = topological(v)
+    assert {g.get("id") for g in groups(picture, "node")} == {f"p-n{i}" for i in range(len(order))}
+    operand = [f"p-e{i}-{k}" for i, u in enumerate(order) for k in range(len(u.args))]
+    assert [g.get("id") for g in groups(picture, "edge")] == operand
+    assert texts(groups(picture, "root")[0]) == ["L", "×", "data", "0.000123402"]
+    assert [texts(g) for g in groups(picture, "constant")] == [["1"]]
+    assert {texts(g)[0] for g in groups(picture, "leaf")} == {"W", "X", "y"}
+    assert {texts(g)[1] for g in groups(picture, "result")} == {"×", "−x", "exp", "+", "1/x", "log"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_engines_agree_on_everything_but_places(engine: str, rankdir: str) -> None:
+    v = chain(HOSTILE)
+    v.backward()
+    picture, plain = draw(v, engine=engine, rankdir=rankdir), draw(v, engine="builtin", rankdir=rankdir)
+    assert ids(picture) == ids(plain)
+    assert texts(parsed(picture)) == texts(parsed(plain))
+    assert picture.dot == plain.dot
+    assert draw(v, engine=engine, rankdir=rankdir).svg == picture.svg
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_times_a_has_two_edges_in_different_places(engine: str) -> None:
+    a = Value(3.0, label="a")
+    edges = groups(draw(a * a, engine=engine), "edge")
+    ends = [[float(n) for n in re.findall(r"[-\d.]+", e.find(f"{SVG}polygon").attrib["points"])] for e in edges]  # type: ignore[union-attr]
+    assert len(ends) == 2
+    assert ends[0][0] == ends[1][0] and ends[1][1] - ends[0][1] > 10   # the first operand arrives above the second
+
+
+def test_gradients_are_shown_once_there_are_any_and_never_for_constants() -> None:
+    x = Value(2.0, label="x")
+    y = x * 3 + Value(4.0)
+    assert "grad" not in texts(parsed(draw(y)))
+    y.backward()
+    assert [texts(g) for g in groups(draw(y), "leaf")] == [["x", "data", "2", "grad", "3"], ["4", "grad", "1"]]
+    assert [texts(g) for g in groups(draw(y), "constant")] == [["3"]]
+
+
+def test_results_are_numbered_in_the_order_of_computation_unless_named() -> None:
+    a = Value(1.0, label="a")
+    b = a + 1
+    c = b * b
+    c.label = "c"
+    d = tanh(c)
+    assert [texts(g)[0] for g in groups(draw(d), "node")] == ["a", "1", "ξ1", "c", "ξ2"]
+    assert [texts(g)[0] for g in groups(draw(d, names={b: "first", c: "ignored"}), "result")] == ["first", "c"]
+
+
+def test_numbers_have_six_digits_and_all_of_them_in_the_tooltip() -> None:
+    leaf = groups(draw(Value(-1 / 3, label="x")), "leaf")[0]
+    assert texts(leaf)[-1] == "−0.333333"
+    assert leaf.findtext(f"{SVG}title") == "x\ndata -0.3333333333333333"
+    assert [texts(parsed(draw(Value(float(x))))) for x in ("inf", "-inf", "nan")] == [["∞"], ["−∞"], ["nan"]]
+
+
+def test_ids_begin_with_the_prefix_and_differ_between_pictures() -> None:
+    first, second = draw(Value(1.0)), draw(Value(2.0))
+    assert not {*ids(first)} & {*ids(second)}
+    assert ids(draw(Value(1.0), prefix="mine")) == ["mine", "mine-n0"]
+    assert parsed(first).get("role") == "img" and parsed(first).get("aria-label") == "Graph of 1: 1 nodes, 0 edges"
+
+
+# ---- labels are data
+
+def check_labels(picture: Picture, v: Value) -> None:
+    root = parsed(picture)
+    tags = {e.tag.removeprefix(SVG) for e in root.iter()}
+    assert tags <= {"svg", "g", "rect", "path", "polygon", "text", "title"}
+    attributes = {name for e in root.iter() for name in e.attrib}
+    assert not [name for name in attributes if name.startswith("on") or "href" in name]
+    assert len(groups(picture, "node")) == len(topological(v)) and len(groups(picture, "edge")) == operands(v)
+    for e in root.iter():
+        assert "\n" not in (e.text or "") or e.tag == f"{SVG}title" or not (e.text or "").strip()
+        assert len(e.text or "") <= 700
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_labels_are_text(label: str) -> None:
+    v = tanh(Value(1.0, label=label)) * Value(2.0, label=label)
+    v.label = label
+    picture = draw(v, engine="builtin")
+    check_labels(picture, v)
+    if label.strip():
+        assert visible(label) in texts(parsed(picture))
+        assert whole(label) in (groups(picture, "leaf")[0].findtext(f"{SVG}title") or "")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=())), min_size=1, max_size=6))
+def test_any_label_is_text(labels: list[str]) -> None:
+    v = chain(labels)
+    check_labels(draw(v, engine="builtin"), v)
+
+
+@given(st.text(st.characters(exclude_categories=())), st.integers(1, 40))
+def test_visible_text_is_short_and_clean(label: str, limit: int) -> None:
+    shown = visible(label, limit)
+    assert len(shown) <= 12 * limit + 6
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\ud800-\udfff\ufffe\uffff]", shown)
+    assert shown.count("\u2068") == shown.count("\u2069") <= 1
+
+
+@needs_dot
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_graphviz_reads_the_labels_as_they_are(rankdir: str) -> None:
+    labels = [label for label in HOSTILE if label.strip()]
+    picture = draw(chain(labels), engine="builtin", rankdir=rankdir)
+    svg = subprocess.run(["dot", "-Tsvg"], input=picture.dot.encode(), capture_output=True, check=True).stdout
+    shown = [(t.text or "").replace("\xa0", " ") for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    assert {visible(label) for label in labels} <= {*shown}
+
+
+def graphviz(dot: str) -> Any:
+    return json.loads(subprocess.run(["dot", "-Tjson0"], input=dot.encode(), capture_output=True, check=True).stdout)
+
+
+@needs_dot
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=()) | st.sampled_from('"\\{}|<>&;[]\n')), min_size=1, max_size=8),
+       st.sampled_from(["LR", "TB"]))
+def test_no_label_changes_the_structure_of_the_dot_file(labels: list[str], rankdir: str) -> None:
+    v = chain(labels)
+    read = graphviz(draw(v, engine="builtin", rankdir=rankdir, prefix="p").dot)
+    assert [node["id"] for node in read["objects"]] == [f"p-n{i}" for i in range(len(topological(v)))]
+    assert len(read["edges"]) == operands(v)
+    assert not any("URL" in node for node in read["objects"])
+
+
+# ---- where it stands
+
+def check_places(sizes: list[Point], edges: list[tuple[int, int]], centres: list[Point], curves: list[Curve]) -> None:
+    for i, ((w, h), (x, y)) in enumerate(zip(sizes, centres, strict=True)):
+        for (v, g), (p, q) in zip(sizes[:i], centres[:i], strict=True):
+            assert abs(x - p) > (w + v) / 2 or abs(y - q) > (h + g) / 2, "two boxes overlap"
+    for (a, b), curve in zip(edges, curves, strict=True):
+        assert len(curve) % 3 == 1
+        assert centres[a][0] < centres[b][0]
+        assert curve[0] == pytest.approx((centres[a][0] + sizes[a][0] / 2, centres[a][1]))
+        assert curve[-1][0] == pytest.approx(centres[b][0] - sizes[b][0] / 2)
+        assert abs(curve[-1][1] - centres[b][1]) < sizes[b][1] / 2
+    for k, ((_, b), (_, d)) in enumerate(pairwise(edges)):
+        assert b != d or curves[k][-1][1] < curves[k + 1][-1][1], "operands are not in order"
+
+
+@settings(max_examples=50, deadline=None)
+@given(graphs())
+def test_the_builtin_layout_keeps_boxes_apart_and_curves_out_of_them(graph: Graph) -> None:
+    sizes, edges = graph
+    centres, curves = layout(sizes, edges)
+    check_places(sizes, edges, centres, curves)
+    assert (centres, curves) == layout(sizes, edges)
+    for curve in curves:
+        for x, y in points(curve):
+            for (w, h), (p, q) in zip(sizes, centres, strict=True):
+                assert abs(x - p) > w / 2 - 0.1 or abs(y - q) > h / 2 - 0.1, "a curve runs through a box"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=10, deadline=None)
+@given(graph=graphs())
+def test_every_engine_keeps_boxes_apart_and_operands_in_order(engine: str, graph: Graph) -> None:
+    check_places(*graph, *drawing.ENGINES[engine](*graph))
+
+
+def test_a_tree_is_drawn_without_a_crossing() -> None:
+    edges = [(0, 4), (1, 4), (2, 5), (3, 5), (4, 6), (5, 6)]
+    centres, _ = layout([(40.0, 20.0)] * 7, edges)
+    assert [y for _, y in centres[:4]] == sorted(y for _, y in centres[:4])
+
+
+@given(st.lists(st.tuples(st.floats(-100, 100), st.floats(0.1, 10), st.floats(0, 50)), min_size=1, max_size=8))
+def test_apart_is_the_least_squares_solution(rows: list[tuple[float, float, float]]) -> None:
+    wanted, weights, gaps = [[row[k] for row in rows] for k in range(3)]
+    ys = apart(wanted, weights, gaps[1:])
+
+    def cost(ys: list[float]) -> float:
+        return sum(w * (y - wish) ** 2 for y, wish, w in zip(ys, wanted, weights, strict=True))
+
+    assert all(b - a >= gap - 1e-9 for (a, b), gap in zip(pairwise(ys), gaps[1:], strict=True))
+    for k in range(len(ys)):   # the problem is convex: no allowed step may lower the cost
+        for moved in ([*ys[:k], *[y + 1e-3 for y in ys[k:]]], [*[y - 1e-3 for y in ys[:k + 1]], *ys[k + 1:]]):
+            assert cost(moved) >= cost(ys) - 1e-6
+
+
+# ---- large graphs
+
+def test_a_picture_beyond_the_limit_is_refused_with_advice() -> None:
+    x = Value(1.0, label="x")
+    for _ in range(200):
+        x = x * 0.5
+    with pytest.raises(ValueError, match=r"401 nodes, the limit is 300: .*depth=14\d.* limit=401"):
+        draw(x)
+    assert draw(x, limit=401).nodes == 401
+    assert draw(x, depth=3).nodes == 7
+    with pytest.raises(ValueError, match="5000 edges"):
+        draw(logsumexp(*[Value(1.0)] * 5000))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_depth_leaves_out_what_is_further_down_and_says_so(engine: str) -> None:
+    v = lecture()
+    order = topological(v)
+    picture = draw(v, engine=engine, depth=2, prefix="p")
+    assert [texts(g)[0] for g in groups(picture, "node")] == ["y", "ξ1", "… 1 more", "ξ6", "ξ7", "L"]
+    cut = order.index(next(u for u in order if u.op and u.op.name == "reciprocal"))
+    assert {f"p-m{cut}", f"p-n{cut}", f"p-e{cut}-more"} <= {*ids(picture)}   # places in the whole graph
+    assert len(groups(picture, "edge")) == 5
+    assert draw(v, engine=engine, depth=0).nodes == 1
+    assert draw(v, engine=engine, depth=99).svg == draw(v, engine=engine).svg
+
+
+def test_operands_that_are_left_out_are_counted() -> None:
+    v = logsumexp(*[Value(float(i)) * 2 for i in range(9)])
+    assert texts(groups(draw(v, depth=0), "more")[0]) == ["… 9 more"]
+
+
+def test_a_notebook_gets_a_picture_of_any_graph_or_none() -> None:
+    x = Value(1.0, label="x")
+    deep = x
+    for _ in range(100_000):
+        deep = deep * 0.5
+    wide = logsumexp(*[Value(1.0) for _ in range(100_000)])
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(stack()) + 150)
+    try:
+        pictures = [picture_or_none(deep), picture_or_none(wide), picture_or_none(x)]
+    finally:
+        sys.setrecursionlimit(limit)
+    counts = [len(ElementTree.fromstring(svg).findall(f"{SVG}g[@transform]")) for svg in pictures if svg]
+    assert 60 < counts[0] <= drawing.GLANCE and counts[1:] == [2, 1]
+    assert picture_or_none(logsumexp(*[x] * 5000)) is None
+    assert picture_or_none("no Value") is None   # type: ignore[arg-type]
+
+
+def test_it_never_raises_in_a_notebook_even_if_a_label_was_tampered_with() -> None:
+    v = Value(1.0)
+    v.label = 5   # type: ignore[assignment]
+    assert "5" in str(picture_or_none(v))
+    v.grad = None   # type: ignore[assignment]
+    assert picture_or_none(v)
+
+
+# ---- files, engines, errors
+
+@pytest.mark.parametrize("name", ["a.svg", "a.DOT"])
+def test_save_writes_the_file_its_name_asks_for(tmp_path: Path, name: str) -> None:
+    picture = draw(lecture(), engine="builtin")
+    (tmp_path / name).write_text("old")
+    picture.save(tmp_path / name)
+    assert (tmp_path / name).read_text(encoding="utf-8") == (picture.dot if name.lower().endswith("dot") else picture.svg)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_save_leaves_nothing_behind_where_it_fails(tmp_path: Path) -> None:
+    picture = draw(Value(1.0), engine="builtin")
+    with pytest.raises(ValueError, match=r"end in \.svg or \.dot"):
+        picture.save(tmp_path / "a.png")
+    (tmp_path / "a.svg").mkdir()
+    with pytest.raises(OSError):
+        picture.save(tmp_path / "a.svg")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_an_engine_that_fails_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    assert draw(Value(1.0)).engine == "builtin"
+    for engine in ("dot", "pygraphviz"):
+        with pytest.raises(RuntimeError, match=f"engine='{engine}'.*choose 'builtin'"):
+            draw(Value(1.0), engine=engine)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_a_dot_that_answers_nonsense_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "dot").write_text("#!/bin/sh\necho node n7 x y\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert draw(Value(1.0) * 2).engine in ("pygraphviz", "builtin")
+
+
+def test_no_label_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def spy(*geometry: Any) -> Any:
+        seen.append(geometry)
+        return layout(*geometry)
+
+    monkeypatch.setitem(drawing.ENGINES, "builtin", spy)
+    draw(chain(["secret"]), engine="builtin")
+    assert "secret" not in drawing._sizes_file(*seen[0]) + repr(seen)
+
+
+@pytest.mark.parametrize(("arguments", "error", "advice"), [
+    ({"value": [Value(1.0)]}, TypeError, "draw one Value"),
+    ({"value": 1.0}, TypeError, "draw one Value"),
+    ({"engine": "neato"}, ValueError, "'dot', 'pygraphviz', 'builtin'"),
+    ({"rankdir": "UP"}, ValueError, "'LR' or 'TB'"),
+    ({"depth": -1}, ValueError, "at least 0"),
+    ({"prefix": 'x" onload="'}, ValueError, "letters"),
+])
+def test_wrong_arguments_are_told_what_is_right(arguments: dict[str, Any], error: type[Exception], advice: str) -> None:
+    with pytest.raises(error, match=advice):
+        draw(**{"value": Value(1.0), **arguments})
+
+
+def test_a_picture_shows_itself_briefly() -> None:
+    picture = draw(chain(["x" * 1000]), engine="builtin")
+    assert repr(picture) == "<Picture of 3 nodes, placed by builtin>"
+    assert picture._repr_svg_() == picture.svg

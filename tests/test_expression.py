@@ -1,0 +1,215 @@
+"""The parser of expressions: what it computes, and what it refuses."""
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograd import Value
+from autograd.expression import FUNCTIONS, LONGEST, Expression, ExpressionError, parse
+
+
+def compute(text: str, **values: float) -> float:
+    return parse(text).evaluate({name: Value(x, label=name) for name, x in values.items()}).data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 + 2*3",
+        "-x**2",
+        "2**-x",
+        "2**3**2",
+        "2**-x**2",
+        "-(1 - y)*x",
+        "x/y/2",
+        "x - y - 1",
+        "x*-y",
+        "--x",
+        "+x",
+        "(x)",
+        "((x))",
+        "1/x",
+        "2/x",
+        "x**0.5",
+        "1e3*x",
+        ".5*x",
+        "5.*x",
+        "1.5E-3*x",
+        " x\t*\ny ",
+        "-2**2",
+        "(-2)**2",
+        "2*-3**2",
+        "x**y**2",
+    ],
+)
+def test_agrees_with_python(text: str) -> None:
+    values = {"x": 1.7, "y": 0.3}
+    assert compute(text, **values) == eval(" ".join(text.split()), values)  # small whole numbers are the same as floats
+
+
+@st.composite
+def expressions(draw: st.DrawFn, depth: int = 4) -> str:
+    if depth == 0 or draw(st.booleans()):
+        return draw(st.sampled_from(["x", "y", "1.5", "2.0", "0.25"]))
+    a, b = draw(expressions(depth - 1)), draw(expressions(depth - 1))
+    return draw(
+        st.sampled_from(
+            [
+                f"{a} + {b}",
+                f"{a} - {b}",
+                f"{a}*{b}",
+                f"{a}/{b}",
+                f"-{a}",
+                f"({a})",
+                f"({a})*({b})",
+                f"({a})-({b})",
+                f"+{a}*-{b}",
+                f"({a})**2.0",
+            ]
+        )
+    )
+
+
+@given(expressions())
+def test_random_expressions_agree_with_python(text: str) -> None:
+    try:
+        expected = eval(text, {"x": 1.7, "y": 0.3})
+    except (ZeroDivisionError, OverflowError):
+        return
+    try:
+        assert compute(text, **{name: {"x": 1.7, "y": 0.3}[name] for name in parse(text).names}) == expected
+    except ExpressionError as error:
+        assert "too large" in str(error) and not math.isfinite(expected)
+
+
+def test_functions_and_constants() -> None:
+    assert compute("log(exp(x))", x=2.0) == 2.0
+    assert compute("ln(e) + cos(pi)") == 0.0
+    assert compute("max(x, 2, 3) + min(x, y) + abs(-y)", x=1.0, y=5.0) == 9.0
+    assert compute("logsumexp(x, x)", x=0.0) == math.log(2)
+    assert compute("e*pi", e=2.0, pi=3.0) == 6.0
+    assert compute("−x·2 × 3", x=1.0) == -6.0
+
+
+def test_every_function_can_be_called() -> None:
+    for name in FUNCTIONS:
+        for args in ("0.5", "0.5, 0.4", "1.5"):
+            try:
+                assert math.isfinite(compute(f"{name}({args})"))
+                break
+            except ExpressionError:
+                continue
+        else:
+            pytest.fail(f"{name} could not be called")
+
+
+def test_names_in_order_of_appearance() -> None:
+    assert parse("b*a + exp(c) - b").names == ("b", "a", "c")
+    assert repr(parse("x")) == "Expression('x')"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("", 0, "empty"),
+        ("   ", 0, "empty"),
+        ("x +", 3, "too early"),
+        ("(x", 0, "never closed"),
+        ("2*(x", 2, "never closed"),
+        ("x)", 1, "no '('"),
+        ("f(x)", 0, "no function"),
+        ("x.real", 1, "no meaning"),
+        ("x[0]", 1, "no meaning"),
+        ("lambda: 0", 6, "no meaning"),
+        ("[x for x in y]", 0, "no meaning"),
+        ("'a'", 0, "no meaning"),
+        ('"a"', 0, "no meaning"),
+        ("{x}", 0, "no meaning"),
+        ("x^2", 1, "**"),
+        ("x=3", 1, "argument of its own"),
+        ("3x", 1, "operator is missing"),
+        ("x y", 2, "operator is missing"),
+        ("2(x)", 1, "operator is missing"),
+        ("(x)(y)", 3, "operator is missing"),
+        ("exp", 0, "write exp(…)"),
+        ("exp()", 4, "missing before ')'"),
+        ("exp(1, 2)", 0, "2 arguments"),
+        ("x, y", 1, "no function is open"),
+        ("(x, y)", 2, "no function is open"),
+        ("*x", 0, "missing before '*'"),
+        ("x */ y", 3, "missing"),
+        ("x ** ** y", 5, "missing"),
+        ("__import__('os')", 0, "no function"),
+        ("x if y else z", 2, "operator is missing"),
+        ("9**9**9", 1, "too large"),
+        ("1e999", 0, "too large"),
+        ("1/0", 1, "division by zero"),
+        ("2*log(-1)", 2, "log(-1)"),
+        ("(-8)**(1/3)", 4, "real power"),
+        ("x @ y", 2, "no meaning"),
+        ("x; y", 1, "no meaning"),
+        ("x # y", 2, "no meaning"),
+        ("x\x00", 1, "no meaning"),
+        ("x := 3", 2, "no meaning"),
+        ("a.b.c", 1, "no meaning"),
+        ("0x10", 1, "operator is missing"),
+        ("unknown*2", 0, "unknown=…"),
+        ("sqrt(x-2)", 0, "sqrt"),
+        ("expp(x)", 0, "is it exp?"),
+        ("\ud800", 0, "no meaning"),
+    ],
+)
+def test_refusals_name_the_place(text: str, column: int, says: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse(text).evaluate({"x": Value(1.0), "y": Value(1.0)})
+    message, excerpt, caret = str(caught.value).split("\n")
+    assert says in message
+    assert (caught.value.at, caret) == (column, " " * (2 + column) + "^")
+    assert excerpt.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 10_000 + "x" + ")" * 10_000,
+        "(" * 4_000 + "x" + ")" * 4_000,
+        "-" * 9_000 + "x",
+        "exp(" * 2_000 + "x",
+        "x**" * 3_000 + "x",
+        "x+" * 500_000 + "x",
+        "1" * 5_000,
+        "x" * 1_000_000,
+        "9**" * 50 + "9",
+        "(" * 300,
+        " " * 1_000_000,
+        "é" * 20_000,
+    ],
+    ids=lambda text: text[:6],
+)
+def test_enormous_input_is_refused_at_once(text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(ExpressionError) as caught:
+        parse(text).evaluate({"x": Value(1.0)})
+    assert time.perf_counter() - start < 1
+    assert max(map(len, str(caught.value).split("\n"))) < 200
+
+
+def test_long_input_within_the_limits() -> None:
+    text = "+".join(["x"] * (LONGEST // 2))
+    assert compute(text, x=1.0) == LONGEST // 2
+    assert compute("(" * 150 + "x" + ")" * 150, x=1.0) == 1.0
+
+
+@given(st.text(max_size=80) | st.text(alphabet="xy0123456789.+-*/()e, \n", max_size=60))
+def test_any_text_gives_a_value_or_a_clear_error(text: str) -> None:
+    try:
+        found = parse(text)
+        found.evaluate({name: Value(1.5) for name in found.names})
+    except ExpressionError as error:
+        assert str(error).count("\n") == 2
+        assert 0 <= error.at <= len(text)
+    else:
+        assert isinstance(found, Expression)

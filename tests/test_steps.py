@@ -1,0 +1,240 @@
+"""The ξ table of any expression: rows, names, sums over paths, and print in every format."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograd import Value, exp, grad, jvp, log, logsumexp, primitive, tanh
+from autograd.steps import steps
+from viz import table, to_ascii
+from viz.algebra import simplify, written
+from viz.notation import HTML, LATEX, TEXT, formula, width
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    '"]; evil [URL="javascript:alert(1)',
+    "a|b$c`d**e\\f{g}h_i^j~k&l%m#n",
+    "\x00\x1b[31m\n\r",
+    "\u202eabc",
+    "🧮" * 3,
+    "x" * 10_000,
+    "",
+    " ",
+    "\\end{array}\\input{/etc/passwd}",
+]
+
+
+def test_named_nodes_are_the_rows_where_there_are_any() -> None:
+    w, x = Value(2.0, label="w"), Value(3.0, label="x")
+    z = w * x + 1
+    z.label = "z"
+    L = tanh(z) * 2
+    assert [row.name for row in steps(L).rows] == ["z", "L"]
+    assert [row.name for row in steps(L, rows="all").rows] == ["ξ1", "z", "ξ2", "L"]
+    assert [row.name for row in steps(L, rows="named").rows] == ["z", "L"]
+
+
+def test_a_shared_row_sums_over_its_paths() -> None:
+    a = Value(3.0, label="a")
+    b = a + a
+    c = b * b
+    found = steps(c)
+    assert [(row.name, row.partials[0].number) for row in found.rows] == [("ξ1", 2.0), ("L", 12.0)]
+    assert found.gradient == (24.0,)
+
+
+def test_names_never_clash() -> None:
+    leaves = [Value(float(i + 2), label=label) for i, label in enumerate(["x", "x", "ξ1", "L", "x1"])]
+    unnamed = Value(7.0)
+    y = unnamed
+    for v in leaves:
+        y = exp(y / 10) * v
+    found = steps(y, wrt=[*leaves, unnamed])
+    assert len(set(found.names.values())) == len(found.names) >= 10
+
+
+def test_variables_of_equal_number_stay_apart() -> None:
+    a, b, c = Value(2.0), Value(2.0), Value(2.0)
+    assert steps(a * b + b * c, wrt=[b]).gradient == (4.0,)
+    assert [row.name for row in steps(a * b + b * c, wrt=[a]).rows] == ["ξ1", "L"]
+
+
+def test_refusals() -> None:
+    with pytest.raises(TypeError, match="needs the Value"):
+        steps([Value(1)])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="rows='some'"):
+        steps(Value(1), rows="some")
+    with pytest.raises(ValueError, match="mode='up'"):
+        table(Value(1), mode="up")
+    with pytest.raises(ValueError, match="digits=0"):
+        table(Value(1), digits=0)
+    y = Value(1.0, label="x")
+    for _ in range(300):
+        y = exp(y * 0)
+    with pytest.raises(ValueError, match="label the nodes that matter"):
+        table(y)
+
+
+def test_assignment_between_forward_and_table_is_noticed() -> None:
+    x = Value(2.0, label="x")
+    y = x * x
+    x.data = 5.0
+    with pytest.raises(RuntimeError, match="'x'"):
+        steps(y)
+
+
+@given(st.lists(st.sampled_from(["+", "*", "-", "/", "tanh", "exp", "neg", "log", "pow"]), min_size=1, max_size=8), st.data())
+def test_running_derivatives_of_any_expression(operations: list[str], data: st.DataObject) -> None:
+    nodes = [Value(0.7, label="a"), Value(1.3, label="b")]
+    for operation in operations:
+        u, v = (data.draw(st.sampled_from(nodes)) for _ in range(2))
+        y = {
+            "+": u + v,
+            "*": u * v,
+            "-": u - v,
+            "/": u / (2 + v * v),
+            "tanh": tanh(u),
+            "exp": exp(u * 0.1),
+            "neg": -u,
+            "log": log(1 + u * u),
+            "pow": u**2,
+        }[operation]
+        nodes.append(y)
+    y, xs = nodes[-1], nodes[:2]
+    found = steps(y, wrt=xs)
+    names = {v: name for v, name in found.names.items() if not v.args}
+    assert found.rows[-1].node is y
+    assert list(found.gradient) == pytest.approx([d.data for d in grad(y, xs)], rel=1e-12, abs=1e-300)
+    for row in found.rows:
+        for tangent, direction in zip(row.tangents, ([1.0, 0.0], [0.0, 1.0]), strict=True):
+            assert tangent == pytest.approx(jvp(row.node, xs, direction).data, rel=1e-12, abs=1e-300)
+        by_rows = sum(
+            q.number * (1.0 if q.arg is xs[0] else 0.0 if q.arg is xs[1] else tangents[q.arg])
+            for q in row.partials
+            for tangents in [{r.node: r.tangents[0] for r in found.rows}]
+        )
+        assert by_rows == pytest.approx(row.tangents[0], rel=1e-9, abs=1e-12)  # the row's partials say the same
+        for style in (TEXT, HTML, LATEX):
+            assert formula(row.node, names, style)
+    str(table(y, xs))
+
+
+FORMULAS = {
+    "2·a": lambda a, b: a + a,
+    "a²": lambda a, b: a * a,
+    "a³": lambda a, b: a * a * a,
+    "b/a": lambda a, b: b * (1 / a),
+    "1": lambda a, b: a / a,
+    "a": lambda a, b: 1 / (1 / a),
+    "e^a/(1 + e^a)": lambda a, b: 1 - 1 / (1 + exp(a)),
+    "−(a + b)": lambda a, b: -(a + b),
+    "0": lambda a, b: a - a,
+    "a + b": lambda a, b: a + b,
+    "3·a·b": lambda a, b: a * 3 * b,
+    "(a + b)²": lambda a, b: (a + b) * (a + b),
+    "log(a + b)": lambda a, b: log(a + b),
+    "√(a·b)": lambda a, b: (a * b).sqrt(),
+    "a^b": lambda a, b: a**b,
+    "1/a²": lambda a, b: a**-2,
+    "logsumexp(a, b)": logsumexp,
+}
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_as_a_person_would_write_them(text: str) -> None:
+    a, b = Value(2.0, label="a"), Value(5.0, label="b")
+    assert str(written(simplify(FORMULAS[text](a, b), {a: "a", b: "b"}), TEXT)) == text
+
+
+@given(st.floats(0.5, 3), st.floats(0.5, 3))
+def test_simplified_formulas_have_the_same_value(a: float, b: float) -> None:
+    """What is printed is read back by the parser of expressions and evaluated."""
+    from autograd.expression import parse
+
+    x, y = Value(a, label="a"), Value(b, label="b")
+    for f in (lambda x, y: (x / y - 1 / x) * exp(-x * y) + y / x, lambda x, y: -((1 / (1 + exp(-x))) ** 2) * (x - y) / (x + y)):
+        v = f(x, y)
+        for d in (v, *grad(v, [x, y])):
+            text = to_ascii(str(written(simplify(d, {x: "a", y: "b"}), TEXT))).replace("e^", "E**").replace("^", "**")
+            assert parse(text).evaluate({"a": x, "b": y, "E": Value(2.718281828459045)}).data == pytest.approx(d.data, rel=1e-9)
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_labels_stay_text(label: str) -> None:
+    x = Value(2.0, label=label)
+    found = table(log(x * x) + x)
+    root = ET.fromstring(found.html())
+    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup"}
+    for text in (found.text(), found.text(ascii=True), found.markdown(), found.latex()):
+        assert all(c == "\n" or c.isprintable() for c in text)
+        assert (
+            "<script" not in text.replace("⟨", "").replace("`", "")
+            or "{<}" in text
+            or text in (found.text(), found.text(ascii=True))
+        )
+    for text in (found.markdown(), found.latex()):
+        assert "<script" not in text and "\\input" not in text and text.count("\\end{array}") == text.count("\\begin{array}")
+    rows = [line for line in found.tables[1].markdown().splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
+    assert max(map(len, found.text().splitlines())) < 400
+
+
+def test_columns_line_up_in_terminal_cells() -> None:
+    x = Value(2.0, label="数")
+    for text in (table(log(x * x)).text(), table(log(x * x)).text(ascii=True)):
+        for block in text.split("\n\n"):
+            lines = block.splitlines()[1:]
+            separator = "│" if "│" in text else "|"
+            places = {
+                tuple(width(line[:i]) for i, c in enumerate(line) if c in separator + "┼+" and line[i - 1 : i] in " ─-")
+                for line in lines
+                if not line.startswith(("L +",))
+            }
+            assert len(places) <= 2, lines
+
+
+def test_ascii_is_ascii() -> None:
+    x = Value(2.0, label="θ")
+    assert table(log(x * x)).text(ascii=True).isascii()
+
+
+def test_records_are_json() -> None:
+    x = Value(2.0, label="x")
+    records = table(log(x * x), [x]).records()
+    assert json.loads(json.dumps(records)) == records
+    assert [(r["name"], r["variable"], r["partials"][0]["formula"], r["adjoint"]) for r in records] == [
+        ("ξ1", "x·x", "2·x", 0.25),
+        ("L", "log ξ1", "1/ξ1", 1.0),
+    ]
+
+
+def test_pandas() -> None:
+    pd = pytest.importorskip("pandas")
+    frames = table(log(Value(2.0, label="x"))).to_pandas()
+    assert len(frames) == 3
+    assert all(isinstance(frame, pd.DataFrame) for frame in frames)
+    assert list(frames[0].columns[:2]) == ["row", "variable"]
+
+
+def test_every_primitive_has_a_table() -> None:
+    from autograd import PRIMITIVES
+
+    for op in list(PRIMITIVES.values()):
+        low, high = op.domain
+        found = table(op(*[Value(low + (high - low) * (i + 1) / 7, label=f"x{i}") for i in range(op.arity or 3)]))
+        assert len(found.steps.rows) == 1
+        for text in (str(found), found.html(), found.latex(), found.markdown()):
+            assert "nan" not in text
+
+
+def test_long_formulas_are_cut_and_shared_graphs_stay_small() -> None:
+    x = Value(1.0, label="x")
+    y = x
+    for _ in range(60):
+        y = tanh(y) + y * primitive("sigmoid")(y)
+    text = str(table(y, limit=1000))
+    assert "…" in text
+    assert max(map(len, text.splitlines())) < 700
