@@ -24,7 +24,7 @@ from .primitive import bounded
 from .sweep import blame, check_unchanged, dependents, forward, numbers, reverse, times_numbers
 from .value import Value, constant
 
-__all__ = ["Partial", "Step", "Steps", "steps"]
+__all__ = ["Partial", "Step", "Steps", "steps", "xi_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,9 @@ def steps(y: Value, wrt: Sequence[Value] | None = None, rows: str = "auto") -> S
         raise ValueError(f"steps(rows={rows!r}): choose 'auto', 'all' or 'named'")
     order = topological(y)
     check_unchanged(order)
-    leaves = [v for v in order if not v.args]
-    variables = dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v.label is not None]   # a set in order:
-                              or [v for v in leaves if not v.constant])                                # lists compare numbers
+    variables = _variables(order, wrt)
     depends = dependents(order, variables)
-    if rows == "auto":
-        rows = "named" if any([v.args and v.label is not None and v is not y for v in order]) else "all"
-    chosen = _rows(y, [v for v in order if v.args and v in depends and v not in variables], order, rows == "named")
-    symbols = [v for v in order if v in variables or (not v.args and v.label is not None)]
-    names = _names(y, [*symbols, *variables], chosen)
-
+    chosen, names = _layout(y, order, variables, depends, rows)
     adjoint = reverse(order, {y: 1.0}, depends, numbers, times_numbers)
     gradient = tuple([adjoint.get(x, 0.0) for x in variables])
     if any([g != g for g in gradient]):
@@ -113,6 +106,36 @@ def steps(y: Value, wrt: Sequence[Value] | None = None, rows: str = "auto") -> S
     table = [Step(names[v], v, _partials(v, names, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
              for v in chosen]
     return Steps(y, tuple(table), tuple(variables), gradient, names)
+
+
+def xi_names(y: Value, rows: str = "all") -> dict[Value, str]:
+    """What the ξ table of `y` calls its leaves and rows; nothing is differentiated.
+
+    >>> x = Value(2.0, label="x")
+    >>> list(xi_names((x * x) * 3).values())
+    ['x', 'ξ1', 'L']
+    """
+    order = topological(y)
+    variables = _variables(order, None)
+    return _layout(y, order, variables, dependents(order, variables), rows)[1]
+
+
+def _variables(order: Sequence[Value], wrt: Iterable[Value] | None) -> dict[Value, None]:
+    """The variables, as a set in order: a list of Values would compare their numbers."""
+    leaves = [v for v in order if not v.args]
+    return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v.label is not None]
+                         or [v for v in leaves if not v.constant])
+
+
+def _layout(y: Value, order: Sequence[Value], variables: dict[Value, None], depends: set[Value],
+            rows: str) -> tuple[list[Value], dict[Value, str]]:
+    """The nodes that are rows, and the names of rows and symbols."""
+    if rows == "auto":
+        rows = "named" if any([v.args and v.label is not None and v is not y for v in order]) else "all"
+    results = [v for v in order if v.args and v in depends and v not in variables]
+    chosen = _rows(y, results, order, rows == "named")
+    symbols = [v for v in order if v in variables or (not v.args and v.label is not None)]
+    return chosen, _names(y, [*symbols, *variables], chosen)
 
 
 def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], named: bool) -> list[Value]:
@@ -141,14 +164,16 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value]) -> dict[Va
     """A different name for every symbol: its label, else x1, x2 … for a variable, ξ1, ξ2 … for a row and L for y."""
     taken = {v.label for v in (*symbols, *rows)}
     names: dict[Value, str] = {}
+    used = set()
     for letter, group in (("x", symbols), ("ξ", rows)):
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
-                name = v.label if v.label is not None else "L" if v is y and "L" not in taken else next(free)
-                while name in names.values():
+                name = v.label if v.label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
+                while name in used:
                     name += "′"
                 names[v] = name
+                used.add(name)
     return names
 
 

@@ -21,6 +21,7 @@ from threading import Lock
 
 from autograd.graph import topological
 from autograd.primitive import bounded
+from autograd.steps import xi_names
 from autograd.value import Value
 
 from .layout import Curve, Point, layout, lead, ports
@@ -35,6 +36,7 @@ GLANCE = 80    # boxes in a notebook's picture of a large graph
 PORT = 9.0     # px of a box's side that an arriving edge takes
 PATIENCE = 5   # seconds that dot may take; 300 nodes take it 0.2
 EDGES = 4      # per node that `limit` allows
+NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
 _ONE_AT_A_TIME = Lock()   # Graphviz as a library is not for threads
 Places = tuple[list[Point], list[Curve]]
 
@@ -84,7 +86,7 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     rankdir   "LR" from left to right, "TB" from top to bottom
     depth     how many operations to go down from `value`; what is left out is counted in dashed boxes
     limit     how many boxes a picture may have
-    names     what to call nodes that have no label; by default results are ξ1, ξ2 … in the order of computation
+    names     what to call nodes that have no label; by default as in the ξ table, `autograd.steps.xi_names`
     prefix    what every id in the picture begins with: node i of `topological(value)` is "{prefix}-n{i}", the edge of its
               operand k "{prefix}-e{i}-{k}"; by default a hash of what is drawn
 
@@ -163,8 +165,7 @@ def _depth_within(limit: int, depths: Mapping[Value, int]) -> int:
 def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engine: str | None = None, rankdir: str = "LR",
              limit: int, names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
     if names is None:
-        unlabelled = [v for v in order if v.args and not v.label]
-        names = {v: f"ξ{n}" for n, v in enumerate(unlabelled, start=1)}
+        names = xi_names(order[-1]) if len(order) <= NUMBERED else {}
     turn: Callable[[Point], Point] = (lambda p: p) if rankdir == "LR" else lambda p: (p[1], p[0])
     boxes, links = _boxes_and_links(drawn, names, turn)
     if len(links) > EDGES * limit:
