@@ -59,9 +59,9 @@ def _is_odd(n: float) -> bool:
 
 
 def _real_power(x: float, n: float) -> float:
-    y: float | complex = x ** n
-    if isinstance(y, complex):
+    if -math.inf < x < 0 < n % 1:   # Python would go on to a complex number
         raise ValueError("math domain error")
+    y: float = x ** n
     return y
 
 
@@ -89,7 +89,15 @@ def _logsumexp_array(xp: Any, *xs: Any) -> Any:
 
 
 def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+    if x >= 0:
+        return 1 / (1 + math.exp(-x))
+    e = math.exp(x)
+    return e - e * (e / (1 + e))   # within 1.7 ulp, where e / (1 + e) is within 2.3
+
+
+def _cbrt(x: float) -> float:
+    y = math.cbrt(x)   # some C libraries are 4 ulp off: one step of Newton's makes it 1
+    return y - (y - x / (y * y)) / 3 if y and math.isfinite(y) else y
 
 
 # The six of the lecture, from which the rest could be composed.
@@ -123,10 +131,11 @@ pow_ = Primitive("pow", value=_real_power, array=lambda xp, x, n: xp.power(x, n)
                  overflow=lambda x, n: -math.inf if x < 0 and _is_odd(n) else math.inf,
                  latex="{0:9}{1:^}", text="{0:9}{1:^}", binds=8, domain=POSITIVE,
                  advice="a negative base needs a whole number as exponent, and a base of 0 one that is not negative")
-sqrt = Primitive("sqrt", value=math.sqrt, partials=lambda y, x: (1 / (2 * y),), array=lambda xp, x: xp.sqrt(x),
+sqrt = Primitive("sqrt", value=lambda x: math.sqrt(x) + 0.0,   # sqrt(-0.0) is 0.0, so that its slope is +inf
+                 partials=lambda y, x: (1 / (2 * y),), array=lambda xp, x: xp.sqrt(x) + 0.0,
                  latex=r"\sqrt{{{0}}}", text="√{0:9}", binds=8, domain=POSITIVE,
                  advice="sqrt needs a number that is not negative; at 0 its slope is infinite")
-cbrt = Primitive("cbrt", value=math.cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
+cbrt = Primitive("cbrt", value=_cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
                  latex=r"\sqrt[3]{{{0}}}", text="∛{0:9}", binds=8, domain=POSITIVE)
 hypot = Primitive("hypot", value=math.hypot, array=lambda xp, a, b: xp.hypot(a, b),
                   partials=lambda y, a, b: (strong_div(a, y), strong_div(b, y)), domain=POSITIVE)
@@ -139,10 +148,10 @@ expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), ar
 log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),), array=lambda xp, x: xp.log1p(x),
                   pole=lambda x: -math.inf if x == -1 else math.nan, domain=POSITIVE,
                   latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
-log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / x / math.log(2),),
+log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / (x * math.log(2)),),
                  array=lambda xp, x: xp.log2(x), pole=lambda x: math.nan if x else -math.inf,
                  latex=r"\log_2 {0:8}", text="log₂ {0:8}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
-log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / x / math.log(10),),
+log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / (x * math.log(10)),),
                   array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
                   latex=r"\log_{{10}} {0:8}", text="log₁₀ {0:8}", binds=8, domain=POSITIVE,
                   advice="log10 needs a positive number")

@@ -83,15 +83,15 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        if not _recording():
-            return constant(self._data + other._data)
-        v = _new(Result)
+        recording = _recording()
+        v = _new(Result if recording else Constant)
         v._data = self._data + other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        v.op = _add
-        v.args = (self, other)
+        if recording:
+            v.op = _add
+            v.args = (self, other)
         return v
 
     def __mul__(self, other: Any) -> Value:
@@ -99,15 +99,15 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        if not _recording():
-            return constant(self._data * other._data)
-        v = _new(Result)
+        recording = _recording()
+        v = _new(Result if recording else Constant)
         v._data = self._data * other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        v.op = _mul
-        v.args = (self, other)
+        if recording:
+            v.op = _mul
+            v.args = (self, other)
         return v
 
     def __radd__(self, other: Any) -> Value:
