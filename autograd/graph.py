@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,23 +23,29 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
     ['a', 'b', 'mul', 'add']
     """
     order: list[Value] = []
-    done: dict[Value, bool] = {}   # False while a node's arguments are still being visited
-    stack: list[Value | None] = [*reversed(roots)]
-    while stack:
-        v = stack.pop()
-        if v is None:   # all arguments of the node below are in the order
-            v = stack.pop()
-            done[v] = True   # type: ignore[index]
-            order.append(v)  # type: ignore[arg-type]
-        elif v not in done:
-            args = v.args
-            if args:
-                done[v] = False
-                stack += v, None
-                stack += [a for a in args[::-1] if a not in stop] if stop else args[::-1]
+    done: set[Value] = set()
+    rest: dict[Value, Iterator[Value]] = {}   # of a node with many arguments, those not yet looked at
+    unchecked = 1000
+    for root in roots:
+        path = [] if root in done else [root]   # from the root down; in a graph without a cycle no node is on it twice
+        while path:
+            v = path[-1]
+            args: Iterable[Value] = v.args
+            if len(v.args) > 2:
+                args = rest.setdefault(v, iter(args))
+            for a in args:
+                if a not in done and a not in stop:
+                    if a.args:
+                        path.append(a)
+                        break
+                    done.add(a)
+                    order.append(a)
             else:
-                done[v] = True
-                order.append(v)
-        elif not done[v]:
-            raise RuntimeError(f"the graph has a cycle through {v!r}: its arguments were tampered with")
+                done.add(v)
+                order.append(path.pop())
+                continue
+            if len(path) > unchecked:
+                unchecked *= 2
+                if len(set(path)) < len(path):
+                    raise RuntimeError(f"the graph has a cycle through {v!r}: its arguments were tampered with")
     return order

@@ -125,7 +125,7 @@ class Primitive:
     def _of_arrays(self, xs: tuple[Any, ...]) -> Any:
         import numpy as np
         if any(np.asarray(x).dtype == object for x in xs):
-            return np.frompyfunc(self, len(xs), 1)(*xs)
+            return np.frompyfunc(self, len(xs), 1)(*[np.asarray(x, dtype=object) for x in xs])
         with np.errstate(all="ignore"):
             return self.array(np, *[np.asarray(x, dtype=float) for x in xs])
 

@@ -55,7 +55,7 @@ def softmax_of(xs: Sequence[Any]) -> list[Any]:
 
 
 def _is_odd(n: float) -> bool:
-    return n % 2 == 1
+    return n % 2 == 1 and n.is_integer()
 
 
 def _real_power(x: float, n: float) -> float:
@@ -63,6 +63,10 @@ def _real_power(x: float, n: float) -> float:
         raise ValueError("math domain error")
     y: float = x ** n
     return y
+
+
+def _quotient_pole(a: float, b: float) -> float:
+    return math.copysign(math.inf, a) * math.copysign(1.0, b) if a and a == a else math.nan
 
 
 def _nan_first(choose: Callable[..., float]) -> Callable[..., float]:
@@ -122,8 +126,7 @@ neg = Primitive("neg", value=operator.neg, partials=lambda y, x: (-1.0,), array=
 # Quotients, powers and roots. pow(x, n) is differentiable in n too; at 0**0 that slope, 1·log 0, is set to 0.
 div = Primitive("div", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)),
                 array=lambda xp, a, b: a / b,
-                pole=lambda a, b: math.copysign(math.inf, a) * math.copysign(1.0, b) if a and a == a else math.nan,
-                latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
+                pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
                 advice="division by zero; keep the divisor away from 0")
 pow_ = Primitive("pow", value=_real_power, array=lambda xp, x, n: xp.power(x, n),
                  partials=lambda y, x, n: (strong_mul(n, pow_(x, n - 1)), strong_mul(abs_(sign(x)) * y, log(x))),
@@ -190,7 +193,8 @@ strong_mul = Primitive("strong_mul", value=lambda a, b: a * b if a else 0.0, par
                        latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
 strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, partials=lambda y, a, b: (1 / b, -(y / b)),
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b), domain=POSITIVE,
-                       latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2)
+                       pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
+                       advice="division by zero; keep the divisor away from 0")
 shift = Primitive("shift", value=_nan_first(lambda *xs: 0.0 if math.isinf(max(xs)) else max(xs)),
                   partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
 

@@ -10,9 +10,11 @@ down only: no node knows its users and there is no cycle, so a graph dies as soo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import repeat
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -267,9 +269,8 @@ class Value:
             if any([v.grad != v.grad and not v.constant for v in leaves]):
                 blame(order, lambda v: v.grad)
             gradients = [0.0 if v.constant else (g or 0.0) + v.grad for v, g in zip(leaves, before, strict=True)]
-        finally:
-            for v, g in zip(leaves, gradients, strict=True):
-                v.grad = g
+        finally:   # in one call, which an interrupt cannot enter: all leaves are set, or none
+            deque(map(setattr, leaves, repeat("grad"), gradients), maxlen=0)
 
     # ---- copies: of any depth, without recursion
 
@@ -312,14 +313,12 @@ class Result(Value):
     def __reduce__(self) -> tuple[Any, ...]:
         order = topological(self)
         check_unchanged(order)
-        leaves = [v for v in order if not v.args]
-        place = {v: i for i, v in enumerate(leaves)}
-        rows = []
-        for v in order:
-            if v.args:
-                place[v] = len(place)
-                rows.append((v.op, tuple([place[a] for a in v.args]), v.data, v.grad, v.label))
-        return _assemble, (leaves, rows)
+        leaves, results = [v for v in order if not v.args], [v for v in order if v.args]
+        place = {v: i for i, v in enumerate([*leaves, *results])}
+        labels = {i: v.label for i, v in enumerate(results) if v.label is not None}
+        return _assemble, (leaves, [v.op for v in results], [len(v.args) for v in results],
+                           [place[a] for v in results for a in v.args], [v.data for v in results], [v.grad for v in results],
+                           labels)
 
 
 def apply(op: Primitive, *args: Value) -> Value:
@@ -388,12 +387,14 @@ def _number(x: Any) -> Any:
     return x._data if isinstance(x, Value) else x
 
 
-def _assemble(leaves: list[Value], rows: list[tuple[Any, ...]]) -> Value:
-    """The graph that `Result.__reduce__` took apart."""
-    nodes = list(leaves)
-    for op, args, data, grad, label in rows:
+def _assemble(leaves: list[Value], ops: list[Primitive], counts: list[int], places: list[int], data: list[float],
+              grads: list[float], labels: dict[int, str]) -> Value:
+    """The graph that `Result.__reduce__` took apart into columns; `places` are those of the arguments, one after another."""
+    nodes, args = list(leaves), iter(places)
+    for i, op in enumerate(ops):
         v = _new(Result)
-        v.op, v.args, v._data, v.grad, v.label, v._time = op, tuple([nodes[i] for i in args]), data, grad, label, _clock
+        v.op, v.args = op, tuple([nodes[next(args)] for _ in range(counts[i])])
+        v._data, v._time, v.grad, v.label = data[i], _clock, grads[i], labels.get(i)
         nodes.append(v)
     return nodes[-1]
 

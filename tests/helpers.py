@@ -1,5 +1,5 @@
-"""What the tests of the engine share: truths of 50 digits and more, distances in ulp, points of the whole double range,
-random graphs, and a dual number of mpmath that differentiates them again, independently of the engine.
+"""What the tests of the engine share: truths of many digits, distances in ulp, points of the whole double range, random
+graphs, and their values and slopes in mpmath's numbers, which owe nothing to the engine.
 """
 
 from __future__ import annotations
@@ -19,78 +19,162 @@ from mpmath import mp, mpc, mpf
 
 from autograd import PRIMITIVES, Primitive
 
-BITS = 4000                       # of the truths: 1 + 1e-308 is exact, and differences with a step of 2**-1500 are too
-LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min   # the smallest normal number: below it, digits run out
+LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min   # below the smallest normal number digits run out
 EFFORT = max(1, settings().max_examples // 50)               # 1 in the quick profile
 
-# The rows as the package defines them; tests and doctests add others to the table.
+# The table as the package defines it: tests and doctests add rows of their own.
 ROWS = [p for p in PRIMITIVES.values() if not p.name.startswith(("docs_", "test_"))]
-SMOOTH = [p for p in ROWS if p.name not in {"abs", "exceeds", "maximum", "minimum", "relu", "shift", "sign", "step", "where"}]
+KINKED = {"abs", "exceeds", "maximum", "minimum", "relu", "shift", "sign", "step", "where"}
+
+mp.prec = 2600             # of the truths: 1 + 1e-308 is exact
+TINY = mpf(2) ** -4000     # of the complex step: sqrt has a slope of 2**2000 at 0, which is infinity to a float
 
 
-# ---- truths: each operation once more, from its definition and not from its implementation
+# ---- truths: every operation from its definition, of real and of complex numbers
 
-def _re(x: Any) -> Any:
+def re(x: Any) -> Any:
     return x.real if isinstance(x, mpc) else x
 
 
-def _larger(a: Any, b: Any) -> Any:
-    return a if _re(a) >= _re(b) else b
-
-
-def _smaller(a: Any, b: Any) -> Any:
-    return a if _re(a) <= _re(b) else b
-
-
-def _top(*xs: Any) -> Any:
-    return max(xs, key=_re)
-
-
-def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + mp.exp(-x))
-
-
-def _softplus(x: Any) -> Any:
-    return x + _log1p(mp.exp(-x)) if _re(x) > 0 else _log1p(mp.exp(x))
+def _exp(x: Any) -> Any:
+    return mp.exp(x) if re(x) > -1e5 else mpf(0)
 
 
 def _log1p(x: Any) -> Any:
-    return x - x * x / 2 if abs(x) < mpf(2) ** (-BITS // 2) else mp.log(1 + x)
+    return x - x * x / 2 if abs(x) < TINY else mp.log(1 + x)
+
+
+def _softplus(x: Any) -> Any:
+    return x + _log1p(_exp(-x)) if re(x) > 0 else _log1p(_exp(x))
 
 
 def _logsumexp(*xs: Any) -> Any:
-    m = _top(*xs)
-    return m if mp.isinf(m) else m + _log1p(mp.fsum([mp.exp(x - m) for x in xs]) - 1)
-
-
-def _atan2(a: Any, b: Any) -> Any:
-    if isinstance(a, mpc) or isinstance(b, mpc):   # up to a constant, which no derivative sees
-        return mp.atan(a / b) if abs(a) < abs(b) else -mp.atan(b / a)
-    return mp.atan2(a, b)
+    top = max(range(len(xs)), key=lambda i: re(xs[i]))
+    m = xs[top]
+    return m if mp.isinf(m) else m + _log1p(mp.fsum([_exp(x - m) for i, x in enumerate(xs) if i != top]))
 
 
 def _power(x: Any, n: Any) -> Any:
-    if n == 0:
-        return mpf(1)
-    if x == 0:
-        return mpf(0) if n > 0 else mp.inf
-    if isinstance(n, mpf) and mp.isfinite(n) and n == mp.floor(n) and abs(n) < 2 ** 60:
-        return mp.exp(n * mp.log(abs(x))) * (-1) ** int(n) if not isinstance(x, mpc) and x < 0 else x ** int(n)
+    if x == 0 or n == 0:
+        return mpf(n == 0)
+    if re(x) < 0 and mp.isint(n):
+        return mp.exp(n * mp.log(-x)) * (-1 if mp.fmod(n, 2) else 1)
     return mp.exp(n * mp.log(x))
 
 
 TRUTHS: dict[str, Callable[..., Any]] = {
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
-    "exp": mp.exp, "exp2": lambda x: mpf(2) ** x, "expm1": lambda x: x + x * x / 2 if abs(x) < mpf(2) ** -2000 else mp.exp(x) - 1,
+    "exp": mp.exp, "exp2": lambda x: mpf(2) ** x, "expm1": lambda x: x + x * x / 2 if abs(x) < TINY else mp.exp(x) - 1,
     "log": mp.log, "log1p": _log1p, "log2": lambda x: mp.log(x) / mp.log(2), "log10": lambda x: mp.log(x) / mp.log(10),
-    "pow": _power, "sqrt": mp.sqrt, "hypot": lambda a, b: mp.sqrt(a * a + b * b),
-    "cbrt": lambda x: mp.cbrt(x) if _re(x) > 0 else -mp.cbrt(-x),
-    "sigmoid": _sigmoid, "softplus": _softplus, "logsumexp": _logsumexp,
-    "step": lambda x: mpf(_re(x) > 0), "sign": lambda x: mp.sign(_re(x)), "abs": lambda x: x if _re(x) > 0 else -x,
-    "exceeds": lambda a, b: (1 + mp.sign(_re(a) - _re(b))) / 2, "relu": lambda x: x if _re(x) > 0 else mpf(0),
-    "maximum": _larger, "minimum": _smaller, "where": lambda c, a, b: a if c else b,
-    "strong_mul": operator.mul, "strong_div": operator.truediv, "shift": _top,
-    "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "atan2": _atan2,
-    "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh, "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh,
-    "erf": mp.erf, "erfc": mp.erfc,
+    "pow": _power, "sqrt": mp.sqrt, "cbrt": lambda x: mp.sign(re(x)) * mp.cbrt(abs(x)),
+    "hypot": lambda a, b: mp.sqrt(a * a + b * b),
+    "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": _softplus, "logsumexp": _logsumexp,
+    "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
+    "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
+    "maximum": lambda a, b: a if re(a) >= re(b) else b, "minimum": lambda a, b: a if re(a) <= re(b) else b,
+    "where": lambda c, a, b: a if c else b, "shift": lambda *xs: mpf(0) if mp.isinf(max(xs, key=re)) else re(max(xs, key=re)),
+    "strong_mul": lambda a, b: a * b if a else mpf(0), "strong_div": lambda a, b: a / b if a else mpf(0),
+    "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "atan2": mp.atan2,
+    "sinh": lambda x: x if abs(x) < TINY else mp.sinh(x), "cosh": mp.cosh, "tanh": mp.tanh,
+    "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh,
+    "erf": mp.erf, "erfc": lambda x: mpf(0) if x > 1e6 else mp.erfc(x),
 }
+ANALYTIC: dict[str, Callable[..., Sequence[Any]]] = {   # the slopes of what mpmath has for real numbers only, or slowly
+    "erf": lambda x: (2 / mp.sqrt(mp.pi) * mp.exp(-x * x),), "erfc": lambda x: (-2 / mp.sqrt(mp.pi) * mp.exp(-x * x),),
+    "atan": lambda x: (1 / (1 + x * x),), "cbrt": lambda x: (1 / mp.cbrt(x * x) / 3 if x else mp.inf,),
+    "atan2": lambda a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
+}
+CONSTANT = {"exceeds", "shift", "sign", "step"}   # shift too: it cancels from what it is used in
+PLAIN: dict[str, Callable[..., Any]] = {          # Python's own, which says where there is no number
+    "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
+    "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0,
+    **{p.name: getattr(math, p.name) for p in ROWS if hasattr(math, p.name)}, "pow": operator.pow,
+}
+
+
+def truth(p: Primitive, xs: Sequence[float]) -> Any:
+    """p(*xs) to hundreds of digits; an infinity or nan where that is its limit."""
+    if p.name == "atan2" and xs[0] == 0:   # mpmath has no -0.0
+        return mpf(math.atan2(*xs))
+    return TRUTHS[p.name](*map(mpf, xs))
+
+
+def slope(p: Primitive, i: int, xs: Sequence[float]) -> Any:
+    """∂p/∂xs[i] to hundreds of digits: the complex step Im f(x + ih)/h, which cancels nothing."""
+    at = [*map(mpf, xs)]
+    if p.name in CONSTANT or (p.name == "where" and i == 0):
+        return mpf(0)
+    if p.name in ANALYTIC:
+        return ANALYTIC[p.name](*at)[i]
+    h = (abs(at[i]) or mpf(1)) * TINY
+    at[i] = mpc(at[i], h)
+    y = TRUTHS[p.name](*at)
+    return y.imag / h if isinstance(y, mpc) else mpf(0)
+
+
+def curvature(p: Primitive, i: int, j: int, xs: Sequence[float]) -> Any:
+    """∂²p/∂xs[i]∂xs[j] to many digits: central differences of `slope`, a quarter of whose digits a step of 2**-600 costs."""
+    h = (abs(mpf(xs[j])) or mpf(1)) * mpf(2) ** -600
+    high, low = (slope(p, i, [*xs[:j], mpf(xs[j]) + d, *xs[j + 1:]]) for d in (h, -h))
+    return (high - low) / (2 * h)
+
+
+def number_at(p: Primitive, xs: Sequence[float]) -> type[Exception] | float:
+    """What Python's float and math say of p(*xs): the exception that they raise, or a number, of which only being
+    nan, infinite or zero, and its sign, is to be relied on."""
+    plain = PLAIN.get(p.name)
+    if plain is None:
+        return math.nan if any(x != x for x in xs) and p.name not in {"where", "strong_mul"} else float(truth(p, xs))
+    try:
+        y = plain(*xs)
+    except OverflowError:
+        y = truth(p, xs)
+    except (ValueError, ZeroDivisionError) as error:
+        return type(error)
+    return ValueError if isinstance(y, (complex, mpc)) else float(y)
+
+
+# ---- distances and points
+
+def ulps(y: float, true: Any, scale: float = 0.0) -> float:
+    """|y − true| in units of the last place of `true`, or of `scale` if that is larger; 0 for the same infinity or nan."""
+    rounded = float(true)
+    if y == rounded or (y != y and rounded != rounded):
+        return 0.0
+    if not (math.isfinite(y) and math.isfinite(rounded)):
+        return math.inf
+    return float(abs(mpf(y) - true) / mpf(math.ulp(max(abs(rounded), scale))))
+
+
+def same(a: float, b: float) -> bool:
+    """Whether two floats have the same bits, all nans being one."""
+    return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
+
+
+def close(a: float, b: Any, relative: float, absolute: float = 0.0) -> bool:
+    """Whether |a − b| ≤ relative·|b| + absolute; the same infinity is close."""
+    return bool(a == float(b) or abs(mpf(a) - b) <= relative * abs(b) + absolute)
+
+
+NUMBERS = [0.0, 0.49, 0.99, 1.0, 1.01, 1.3, 2.0, 3.0, 0.5, 1 / 3, 1e-8, 20.0, 25.0, 40.0, 709.9, 745.2, 1e200, 3e-200, LARGEST,
+           SMALLEST, SMALLEST / 3, 5e-324, math.nextafter(1, 0), math.pi / 2]
+SPECIAL = [s * x for x in [*NUMBERS, math.inf] for s in (1, -1)] + [math.nan]
+
+
+def anywhere(p: Primitive, n: int) -> Iterator[list[float]]:
+    """Points of the whole double range: the special ones, then n at random, of magnitudes equally likely and near 0."""
+    arity, chance = p.arity or 3, random.Random(p.name)
+    if arity <= 2:
+        yield from map(list, product(SPECIAL, repeat=arity))
+    else:
+        yield from ([chance.choice(SPECIAL) for _ in range(arity)] for _ in range(n))
+    for i in range(n):
+        yield [chance.choice((-1, 1)) * math.ldexp(chance.uniform(1, 2), chance.randint(-1074, 1023)) if i % 2
+               else chance.uniform(-1, 1) if i % 4 else chance.uniform(-40, 40) for _ in range(arity)]
+
+
+def inside(p: Primitive, n: int) -> Iterator[list[float]]:
+    """n points of the row's domain, at random."""
+    chance = random.Random(p.name)
+    for _ in range(n):
+        yield [chance.uniform(*p.domain) for _ in range(p.arity or 3)]
