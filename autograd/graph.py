@@ -25,7 +25,7 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
     order: list[Value] = []
     done: set[Value] = set()
     rest: dict[Value, Iterator[Value]] = {}   # of a node with many arguments, those not yet looked at
-    unchecked = 1000
+    unchecked = 1000                          # how long a path may be before it is looked through for a cycle
     for root in roots:
         path = [] if root in done else [root]   # from the root down; in a graph without a cycle no node is on it twice
         while path:
@@ -44,8 +44,8 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
                 done.add(v)
                 order.append(path.pop())
                 continue
-            if len(path) > unchecked:
-                unchecked *= 2
+            if a in rest or len(path) > unchecked:
+                unchecked = 2 * len(path)
                 if len(set(path)) < len(path):
                     raise RuntimeError(f"the graph has a cycle through {v!r}: its arguments were tampered with")
     return order
