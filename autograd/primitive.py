@@ -69,7 +69,8 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("advice", "arity", "array", "binds", "domain", "latex", "name", "overflow", "partials", "pole", "text", "value")
+    __slots__ = ("advice", "arity", "array", "binds", "domain", "latex", "name", "overflow", "partials", "pole", "text",
+                 "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,

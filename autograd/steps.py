@@ -169,7 +169,7 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value]) -> dict[Va
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
-                name = v.label if v.label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
+                name = str(v.label) if v.label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
                 while name in used:
                     name += "′"
                 names[v] = name

@@ -86,7 +86,7 @@ class Value:
             if other is NotImplemented:
                 return NotImplemented
         recording = _recording()
-        v = _new(Result if recording else Constant)
+        v: Any = _new(Result if recording else Constant)
         v._data = self._data + other._data
         v._time = _clock
         v.grad = 0.0
@@ -94,7 +94,7 @@ class Value:
         if recording:
             v.op = _add
             v.args = (self, other)
-        return v
+        return v  # type: ignore[no-any-return]
 
     def __mul__(self, other: Any) -> Value:
         if not isinstance(other, Value):
@@ -102,7 +102,7 @@ class Value:
             if other is NotImplemented:
                 return NotImplemented
         recording = _recording()
-        v = _new(Result if recording else Constant)
+        v: Any = _new(Result if recording else Constant)
         v._data = self._data * other._data
         v._time = _clock
         v.grad = 0.0
@@ -110,7 +110,7 @@ class Value:
         if recording:
             v.op = _mul
             v.args = (self, other)
-        return v
+        return v  # type: ignore[no-any-return]
 
     def __radd__(self, other: Any) -> Value:
         other = _operand(other)
@@ -130,8 +130,10 @@ class Value:
         return apply(p.abs_, self)
 
     def __sub__(self, other: Any) -> Value:
-        other = other if isinstance(other, Value) else _operand(other)
-        return NotImplemented if other is NotImplemented else self + _minus(other)
+        if isinstance(other, Value):
+            return self + -other
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else self + constant(-other._data)
 
     def __rsub__(self, other: Any) -> Value:
         other = _operand(other)
@@ -258,8 +260,12 @@ class Value:
 
         Calling it again doubles the leaves' gradients exactly: zero them between steps. An adjoint of exactly 0
         contributes nothing, even to an infinite slope. RuntimeError if a leaf was assigned after it was used,
-        FloatingPointError if finite numbers give a gradient that is nan; the leaves' gradients are then as before.
+        or if nothing was recorded, FloatingPointError if finite numbers give a gradient that is nan; the leaves'
+        gradients are then as before.
         """
+        if self.constant:
+            raise RuntimeError(f"{self!r} is a constant: it was detached or computed under no_grad, so there is nothing "
+                               "to differentiate")
         order = topological(self)
         check_unchanged(order)
         leaves = [v for v in order if not v.args]
@@ -285,8 +291,10 @@ class Value:
 
     def __copy__(self) -> Value:
         v = _new(type(self))
-        for name in ("_data", "_time", "grad", "label", *getattr(type(self), "__slots__", ())):
-            setattr(v, name, getattr(self, name))
+        v.__setstate__(self.__getstate__())
+        v._time = self._time
+        if isinstance(v, Result):
+            v.op, v.args = self.op, self.args
         return v
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
@@ -328,6 +336,8 @@ def apply(op: Primitive, *args: Value) -> Value:
         y = op.value(*data)
     except (ArithmeticError, ValueError):
         y = op.evaluate(*data, names=[a.label for a in args])
+    if type(y) is not float:
+        y = to_float(y, f"the value of {op.name}")
     if not _recording():
         return constant(y)
     v = _new(Result)
@@ -377,10 +387,6 @@ def _operand(x: Any) -> Any:
         return constant(to_float(x))
     except TypeError:
         return NotImplemented
-
-
-def _minus(x: Value) -> Value:
-    return constant(-x._data) if x.constant else apply(p.neg, x)
 
 
 def _number(x: Any) -> Any:
