@@ -66,5 +66,12 @@ def nested(outer: Any, inner: Any, rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def variables(x: Any) -> Any:
-    """`x` with a new Value in place of every number; Values stay."""
-    return shaped(x, [leaf if isinstance(leaf, Value) else Value(leaf) for leaf in leaves_of(x)])
+    """`x` with a new Value in place of every number, and in place of every Value: one that depends on it."""
+    return shaped(x, [_renewed(leaf) if isinstance(leaf, Value) else Value(leaf) for leaf in leaves_of(x)])
+
+
+def _renewed(x: Value) -> Value:
+    """Equal to `x`, but a node apart: ∂/∂y of x·y at y = x is x and not 2x."""
+    y = x * 1.0
+    y.label = x.label
+    return y

@@ -200,16 +200,16 @@ class Value:
         return self._data != _number(other)  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> bool:
-        return bool(self._data < _number(other))
+        return self._data < _number(other)  # type: ignore[no-any-return]
 
     def __le__(self, other: Any) -> bool:
-        return bool(self._data <= _number(other))
+        return self._data <= _number(other)  # type: ignore[no-any-return]
 
     def __gt__(self, other: Any) -> bool:
-        return bool(self._data > _number(other))
+        return self._data > _number(other)  # type: ignore[no-any-return]
 
     def __ge__(self, other: Any) -> bool:
-        return bool(self._data >= _number(other))
+        return self._data >= _number(other)  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         return bool(self._data)
@@ -405,12 +405,13 @@ def _assemble(leaves: list[Value], ops: list[Primitive], counts: list[int], plac
     return nodes[-1]
 
 
-def _method(op: Primitive) -> Callable[[Value], Value]:
-    return lambda self: apply(op, self)
+def _method(op: Primitive) -> Callable[..., Value]:
+    return lambda self, *others: op(self, *others)
 
 
 # numpy computes np.arctan of an object array by calling each element's method of that name.
 for _name, _op in {"arcsin": p.asin, "arccos": p.acos, "arctan": p.atan, "tan": p.tan, "sinh": p.sinh, "cosh": p.cosh,
                    "arcsinh": p.asinh, "arccosh": p.acosh, "arctanh": p.atanh, "exp2": p.exp2, "expm1": p.expm1,
-                   "log1p": p.log1p, "log2": p.log2, "log10": p.log10, "cbrt": p.cbrt}.items():
+                   "log1p": p.log1p, "log2": p.log2, "log10": p.log10, "cbrt": p.cbrt, "fabs": p.abs_,
+                   "arctan2": p.atan2, "hypot": p.hypot}.items():
     setattr(Value, _name, _method(_op))

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -122,7 +123,7 @@ def test_running_derivatives_of_any_expression(operations: list[str], data: st.D
     str(table(y, xs))
 
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[..., Value]] = {
     "2·a": lambda a, b: a + a,
     "a²": lambda a, b: a * a,
     "a³": lambda a, b: a * a * a,
@@ -167,7 +168,7 @@ def test_hostile_labels_stay_text(label: str) -> None:
     x = Value(2.0, label=label)
     found = table(log(x * x) + x)
     root = ET.fromstring(found.html())
-    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup"}
+    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup", "sub"}
     for text in (found.text(), found.text(ascii=True), found.markdown(), found.latex()):
         assert all(c == "\n" or c.isprintable() for c in text)
         assert (

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
 
-LONGEST = 160   # characters; a part of a formula that is longer prints as …
+LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a formula that is longer prints as …
+_INDEXED = re.compile(r"([A-Za-zα-ω])(\d+|(?<=ξ)n)")   # x1 is x with an index, and so is ξn
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LETTERS = [chr(c) for c in range(ord("α"), ord("ω") + 1)]
 _GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in _LETTERS}
@@ -47,8 +48,9 @@ class Style:
 
     def term(self, text: str, binds: int = 9) -> Term:
         """`text` as a Term of this style; … if it is too long."""
-        term = Term(text if len(text) <= LONGEST else "…")
-        term.binds, term.style = binds if len(text) <= LONGEST else 9, self
+        fits = len(text) <= LONGEST[self.name]
+        term = Term(text if fits else "…")
+        term.binds, term.style = binds if fits else 9, self
         return term
 
     def symbol(self, name: str) -> Term:
@@ -59,7 +61,10 @@ class Style:
             return self.term(_latex_symbol(name))
         if not re.fullmatch(r"\w+[′']*", name):
             name = f"⟨{name}⟩"
-        return self.term(html.escape(name) if self.name == "html" else name)
+        if self.name == "html":
+            index = _INDEXED.fullmatch(name)
+            return self.term(f"{index[1]}<sub>{index[2]}</sub>" if index else html.escape(name))
+        return self.term(name)
 
     def number(self, x: float, digits: int = 6) -> Term:
         """A number, to `digits` significant digits."""
@@ -175,7 +180,7 @@ def to_ascii(text: str) -> str:
 
 def _latex_symbol(name: str) -> str:
     base, _, index = name.partition("_")
-    if found := re.fullmatch(r"([A-Za-zα-ω])(\d+|(?<=ξ)n)", name):   # x1 is x with an index, and so is ξn
+    if found := _INDEXED.fullmatch(name):
         base, index = found.groups()
     if re.fullmatch("[A-Za-zα-ω]", base) and re.fullmatch(r"[A-Za-z0-9]{1,8}", index):
         return f"{_greek(base)}_{{{index}}}"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
+_CELL, _RULE = "text-align: left; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0", "border-bottom: 1px solid"
+_TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
@@ -55,11 +57,10 @@ class Table:
     def html(self) -> str:
         """A table of HTML, a th for each column and each row."""
         head, *rows = self.cells(HTML)
-        style = ' style="text-align: left; white-space: nowrap"'
-        lines = ["<tr>" + "".join([f'<th scope="col"{style}>{c}</th>' for c in head]) + "</tr>"]
-        lines += [f'<tr><th scope="row"{style}>{row[0]}</th>' + "".join([f"<td{style}>{c}</td>" for c in row[1:]]) + "</tr>"
-                  for row in rows]
-        return f"<table><caption>{html.escape(self.title)}</caption>{''.join(lines)}</table>"
+        lines = ["<tr>" + "".join([f'<th scope="col" style="{_CELL}; {_RULE}">{c}</th>' for c in head]) + "</tr>"]
+        lines += [f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
+                  + "".join([f'<td style="{_CELL}">{c}</td>' for c in row[1:]]) + "</tr>" for row in rows]
+        return f'<table style="{_TABLE}"><caption style="{_CAPTION}">{html.escape(self.title)}</caption>{"".join(lines)}</table>'
 
     def latex(self) -> str:
         """An array environment, for amsmath or MathJax."""
@@ -267,8 +268,7 @@ class _Typesetter:
             short = style.number(decimal, self.digits)
             if exact is None or exact.number() is not None:
                 return short
-            long = written(exact, style)
-            return str(short) if len(long) > (34 if style is TEXT else 200) or "…" in long else f"{long} = {short}"
+            return f"{written(exact, style)} = {short}" if len(written(exact, TEXT)) <= 34 else short
         return cell
 
     def _by(self, step: Step, partial: Partial) -> Cell:
