@@ -406,7 +406,7 @@ def _assemble(leaves: list[Value], ops: list[Primitive], counts: list[int], plac
 
 
 def _method(op: Primitive) -> Callable[..., Value]:
-    return lambda self, *others: op(self, *others)
+    return lambda self, *others: op(self, *others)  # noqa: PLW0108   # a function binds to its object, a Primitive does not
 
 
 # numpy computes np.arctan of an object array by calling each element's method of that name.

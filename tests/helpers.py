@@ -17,7 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from mpmath import mp, mpc, mpf
 
-from autograd import PRIMITIVES, Primitive
+from autograd import PRIMITIVES, Primitive, Value, sin, tanh, topological
+from autograd.sweep import numbers
 
 LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min   # below the smallest normal number digits run out
 EFFORT = max(1, settings().max_examples // 50)               # 1 in the quick profile
@@ -178,3 +179,80 @@ def inside(p: Primitive, n: int) -> Iterator[list[float]]:
     chance = random.Random(p.name)
     for _ in range(n):
         yield [chance.uniform(*p.domain) for _ in range(p.arity or 3)]
+
+
+# ---- random graphs
+
+SMOOTH = [p for p in ROWS if p.name not in KINKED and not p.name.startswith("strong")]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps (a row, places of its arguments among what came before), to run on numbers, Values or anything in between.
+
+    What would leave a row's domain goes through sin instead, and what becomes large through tanh: the steps stay
+    well-conditioned, so that tolerances of a few digits more than the promised ones find mistakes and not rounding.
+    """
+
+    steps: tuple[tuple[Primitive, tuple[int, int, int]], ...]
+    at: tuple[float, ...]
+
+    def __call__(self, xs: Sequence[Any]) -> Any:
+        found = [*xs]
+        for p, places in self.steps:
+            args = [found[-1 - place % len(found)] for place in places][:p.arity or 3]
+            lo, hi = p.domain
+            y = p(*args) if all(lo <= getattr(x, "data", x) <= hi for x in args) else sin(args[0])
+            found.append(tanh(y) if abs(y) > 10 else y)
+        return found[-1] + found[-2] * found[len(xs) // 2]
+
+    def values(self) -> tuple[list[Value], Value]:
+        xs = [Value(x, label=f"x{i}") for i, x in enumerate(self.at)]
+        return xs, self(xs)
+
+
+places = st.tuples(*[st.integers(0, 7)] * 3)   # near ones, so that long paths are likely
+programs = st.builds(Program, st.lists(st.tuples(st.sampled_from(SMOOTH), places), min_size=3, max_size=14).map(tuple),
+                     st.lists(st.floats(-1.5, 1.5), min_size=2, max_size=4).map(tuple))
+
+
+class Exact:
+    """A graph in mpmath's numbers: its value, and derivatives by central differences of so small a step that of 900 bits
+    some 300 remain. It knows the graph and the truths, and no rule of differentiation."""
+
+    STEP = mpf(2) ** -200
+
+    def __init__(self, y: Value, xs: Sequence[Value]) -> None:
+        self.order, self.xs = topological(y), xs
+
+    def value(self, *moved: tuple[int, Any]) -> Any:
+        """y, with the leaves of these places moved by so much."""
+        at: dict[Value, Any] = {}
+        by: dict[Value, Any] = {x: mpf(0) for x in self.xs}
+        for i, h in moved:
+            by[self.xs[i]] += h
+        with mp.workprec(900):
+            for v in self.order:
+                at[v] = TRUTHS[v.op.name](*[at[a] for a in v.args]) if v.op else mpf(v.data) + by.get(v, 0)
+        return at[self.order[-1]]
+
+    def first(self, i: int) -> Any:
+        h = self.STEP
+        with mp.workprec(900):
+            return (self.value((i, h)) - self.value((i, -h))) / (2 * h)
+
+    def second(self, i: int, j: int) -> Any:
+        h = self.STEP
+        with mp.workprec(900):
+            return sum(a * b * self.value((i, a * h), (j, b * h)) for a in (1, -1) for b in (1, -1)) / (4 * h * h)
+
+
+def path_sums(y: Value, xs: Sequence[Value]) -> list[float]:
+    """Σ over all paths from x to y of |the product of the slopes on it|: what rounding errors of ∂y/∂x are relative to."""
+    order = topological(y)
+    total = dict.fromkeys(order, 0.0)
+    total[y] = 1.0
+    for v in reversed(order):
+        for a, d in zip(v.args, numbers(v) if v.args else (), strict=True):
+            total[a] += total[v] * abs(d)
+    return [total.get(x, 0.0) for x in xs]

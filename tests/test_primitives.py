@@ -302,7 +302,8 @@ def test_the_slope_of_a_strong_zero_is_zero() -> None:
     (table.pow_, [0.0, 2.0], [0.0, 0.0]), (table.pow_, [0.0, 1.0], [1.0, 0.0]), (table.pow_, [0.0, 0.5], [math.inf, 0.0]),
     (sqrt, [0.0], [math.inf]), (sqrt, [-0.0], [math.inf]), (cbrt, [0.0], [math.inf]), (cbrt, [-0.0], [math.inf]),
     (hypot, [0.0, 0.0], [0.0, 0.0]), (hypot, [0.0, -3.0], [0.0, -1.0]), (asin, [1.0], [math.inf]),
-    (table.where, [1.0, 5.0, 7.0], [0.0, 1.0, 0.0]), (table.where, [0.0, 5.0, 7.0], [0.0, 0.0, 1.0]), (shift, [1.0, 4.0], [0.0, 0.0]),
+    (table.where, [1.0, 5.0, 7.0], [0.0, 1.0, 0.0]), (table.where, [0.0, 5.0, 7.0], [0.0, 0.0, 1.0]),
+    (shift, [1.0, 4.0], [0.0, 0.0]),
     (logsumexp, [0.0, 0.0], [0.5, 0.5]), (softplus, [0.0], [0.5]),
 ])
 def test_conventions_where_a_derivative_is_a_matter_of_choice(f: Any, xs: list[float], slopes: list[float]) -> None:

@@ -156,7 +156,11 @@ def test_simplified_formulas_have_the_same_value(a: float, b: float) -> None:
     from autograd.expression import parse
 
     x, y = Value(a, label="a"), Value(b, label="b")
-    for f in (lambda x, y: (x / y - 1 / x) * exp(-x * y) + y / x, lambda x, y: -((1 / (1 + exp(-x))) ** 2) * (x - y) / (x + y)):
+    forms: list[Callable[..., Value]] = [
+        lambda x, y: (x / y - 1 / x) * exp(-x * y) + y / x,
+        lambda x, y: -((1 / (1 + exp(-x))) ** 2) * (x - y) / (x + y),
+    ]
+    for f in forms:
         v = f(x, y)
         for d in (v, *grad(v, [x, y])):
             text = to_ascii(str(written(simplify(d, {x: "a", y: "b"}), TEXT))).replace("e^", "E**").replace("^", "**")
