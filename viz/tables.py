@@ -60,7 +60,8 @@ class Table:
         lines = ["<tr>" + "".join([f'<th scope="col" style="{_CELL}; {_RULE}">{c}</th>' for c in head]) + "</tr>"]
         lines += [f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
                   + "".join([f'<td style="{_CELL}">{c}</td>' for c in row[1:]]) + "</tr>" for row in rows]
-        return f'<table style="{_TABLE}"><caption style="{_CAPTION}">{html.escape(self.title)}</caption>{"".join(lines)}</table>'
+        caption = f'<caption style="{_CAPTION}">{html.escape(self.title)}</caption>'
+        return f'<table style="{_TABLE}">{caption}{"".join(lines)}</table>'
 
     def latex(self) -> str:
         """An array environment, for amsmath or MathJax."""
