@@ -21,12 +21,15 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "arctanh": p.atanh, "logaddexp": p.logsumexp,
     **{name: row for name, row in PRIMITIVES.items() if isinstance(getattr(np, name, None), np.ufunc)},
 }
+REDUCTIONS = {"add", "multiply", "maximum", "minimum"}
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """ufunc(*inputs) where one input is a Value: a Value, or an object array of them."""
     name = ufunc.__name__
+    if method == "reduce" and name in REDUCTIONS:   # np.sum(v): of one number, that number
+        return inputs[0]
     function = UFUNCS.get(name)
     out = kwargs.pop("out", (None,))[0]
     if function is None or method != "__call__" or kwargs:

@@ -26,7 +26,7 @@ from .primitive import bounded, errstate, to_float
 from .primitives import pow_, strong_mul
 from .structure import leaves_of, nested, shaped, variables
 from .sweep import blame, check_unchanged, dependents, forward, numbers, power_slopes, reverse, times_numbers
-from .value import Value, constant
+from .value import Value, constant, recording
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -251,7 +251,8 @@ def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int]) -> Ite
     depth = _DEPTH.get()
     token = _DEPTH.set(depth + 1)
     try:
-        output = f(*made)
+        with recording(True):   # whatever no_grad stands around it: a derivative was asked for
+            output = f(*made)
     finally:
         _DEPTH.reset(token)
     given = leaves_of(tuple([args[i] for i in chosen]))

@@ -166,7 +166,9 @@ def to_float(x: Any, where: str = "Value()") -> float:
         raise TypeError(f"{where} got the text {bounded(x)}: convert it with float() first")
     if getattr(x, "shape", ()) != ():
         raise TypeError(f"{where} got an array of shape {bounded(x.shape)}: make one Value of each element")
-    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "f") not in "fiubO" or not (
+    if getattr(getattr(x, "dtype", None), "kind", "") == "O" and hasattr(x, "item"):
+        return to_float(x.item(), where)
+    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "f") not in "fiub" or not (
             hasattr(kind, "__float__") or hasattr(kind, "__index__")):
         raise TypeError(f"{where} got {bounded(x)} of type {kind.__name__}: it needs one real number")
     try:

@@ -125,6 +125,8 @@ def blame(order: Sequence[Value], adjoint: Callable[[Value], float | None]) -> N
         g = adjoint(v)
         if v.op and g and g == g:
             for a, d in zip(v.args, numbers(v), strict=True):
+                if math.isinf(g * d) and math.isfinite(g):   # here it became infinite, to meet a 0 below
+                    advice = advice or v.op.advice
                 if g * d != g * d and not a.constant:
                     raise FloatingPointError(f"nan gradient of {a._name()}: {v._name()} has slope {d:g} there and "
                                              f"receives {g:g} from above; {advice or v.op.advice or 'it has no derivative'}")

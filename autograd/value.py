@@ -85,13 +85,13 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        recording = _recording()
-        v: Any = _new(Result if recording else Constant)
+        recorded = _recording()
+        v: Any = _new(Result if recorded else Constant)
         v._data = self._data + other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        if recording:
+        if recorded:
             v.op = _add
             v.args = (self, other)
         return v  # type: ignore[no-any-return]
@@ -101,13 +101,13 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        recording = _recording()
-        v: Any = _new(Result if recording else Constant)
+        recorded = _recording()
+        v: Any = _new(Result if recorded else Constant)
         v._data = self._data * other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        if recording:
+        if recorded:
             v.op = _mul
             v.args = (self, other)
         return v  # type: ignore[no-any-return]
@@ -362,7 +362,14 @@ def no_grad() -> Iterator[None]:
     >>> y.data, y.args
     (9.0, ())
     """
-    token = _RECORDING.set(False)
+    with recording(False):
+        yield
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """Within it, results are recorded, or are not."""
+    token = _RECORDING.set(on)
     try:
         yield
     finally:

@@ -198,13 +198,20 @@ class Program:
     at: tuple[float, ...]
 
     def __call__(self, xs: Sequence[Any]) -> Any:
-        found = [*xs]
+        return self.run(xs)[0]
+
+    def run(self, xs: Sequence[Any]) -> tuple[Any, list[tuple[bool, bool]]]:
+        """The result, and at every step whether it went through sin and whether through tanh."""
+        found, route = [*xs], []
         for p, places in self.steps:
             args = [found[-1 - place % len(found)] for place in places][:p.arity or 3]
             lo, hi = p.domain
-            y = p(*args) if all(lo <= getattr(x, "data", x) <= hi for x in args) else sin(args[0])
-            found.append(tanh(y) if abs(y) > 10 else y)
-        return found[-1] + found[-2] * found[len(xs) // 2]
+            outside = not all(lo <= getattr(x, "data", x) <= hi for x in args)
+            y = sin(args[0]) if outside else p(*args)
+            large = abs(y) > 10
+            found.append(tanh(y) if large else y)
+            route.append((outside, bool(large)))
+        return found[-1] + found[-2] * found[len(xs) // 2], route
 
     def values(self) -> tuple[list[Value], Value]:
         xs = [Value(x, label=f"x{i}") for i, x in enumerate(self.at)]
