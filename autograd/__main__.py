@@ -12,9 +12,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
 from .check import differences
+from .command import Parser, Refused, takes
 from .data import DataError, read_columns
 from .derive import hessian, value_and_grad
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
@@ -23,10 +24,6 @@ from .value import Value
 LECTURE, AT = "-y*log(1/(1 + exp(-W*X)))", {"y": 1.0, "W": 3.0, "X": 3.0}   # CS109B, part A
 ERRATA = ("The slides of CS109B print ∂ξ4/∂ξ3 without its minus sign, so their signs from ξ4 on, and +0.00037018372, are "
           "wrong: their own closed form −y·X·e^(−W·X)/(1 + e^(−W·X)) gives −0.00037018372.")
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,12 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
     out, err = out or sys.stdout, err or sys.stderr
     try:
         options = _parser().parse_args([_word(word) for word in (sys.argv[1:] if argv is None else argv)])
-        text, status = _run(options, ascii=not _takes(out, "ξ∂│·−²⁹"))
+        text, status = _run(options, ascii=not takes(out, "ξ∂│·−²⁹"))
     except (ExpressionError, DataError, Refused) as error:
         text, status, out = f"autograd: {error}\n", 2, err
     except (FloatingPointError, OverflowError, OSError) as error:
         text, status, out = f"autograd: {' '.join(str(error).split())}\n", 2, err
-    out.write(text if _takes(out, text) else text.encode("ascii", "backslashreplace").decode())
+    out.write(text if takes(out, text) else text.encode("ascii", "backslashreplace").decode())
     return status
 
 
@@ -186,13 +183,8 @@ def _finite(x: Any) -> Any:
 _ASSIGNMENT = re.compile(r"([^\W\d]\w*)\s*=(.*)", re.DOTALL)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Refused(f"{message}; --help tells how it is used")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="python3 -m autograd", allow_abbrev=False,
+def _parser() -> Parser:
+    parser = Parser(prog="python3 -m autograd", allow_abbrev=False,
                      formatter_class=argparse.RawDescriptionHelpFormatter, description=(
         "Evaluate and differentiate an expression and show its ξ tables; without one, the lecture's logistic loss,\n"
         f"{LECTURE} at y = 1, W = 3, X = 3."), epilog=(
@@ -260,14 +252,6 @@ def _target(options: argparse.Namespace, lecture: bool) -> Path | None:
         return Path("xi.svg") if lecture else None
     folder = options.output.endswith(("/", os.sep)) or Path(options.output).is_dir()
     return Path(options.output) / "xi.svg" if folder else Path(options.output)
-
-
-def _takes(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except UnicodeError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""Targets: what a loss may be given as one, and what is wrong with it told by the name of the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd import Value
+from autograd.primitive import bounded, to_float
+
+__all__ = ["classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs"]
+
+
+def is_list(x: Any) -> bool:
+    """Whether it holds numbers, rather than being one."""
+    return hasattr(x, "__len__") and getattr(x, "shape", None) != ()
+
+
+def numbers(target: Any) -> list[Any]:
+    """The numbers of a target: floats, and Values as they are."""
+    return [y if isinstance(y, Value) else to_float(y, "a target") for y in (target if is_list(target) else [target])]
+
+
+def pairs_of(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
+    """(output, target) of each number; ValueError if there are more of one than of the other."""
+    outputs, ys = list(output) if is_list(output) else [output], numbers(target)
+    if len(outputs) != len(ys) or not ys:
+        raise ValueError(f"{name}: the output has {len(outputs)} number{'s' * (len(outputs) != 1)} and the target {len(ys)}")
+    return list(zip(outputs, ys, strict=True))
+
+
+def rest(y: Any, name: str) -> Any:
+    """1 − y of a target that is a probability."""
+    if y < 0 or y > 1:
+        raise ValueError(f"{name}: the target is {y:g}, and must be 0, 1 or a probability between "
+                         "(of labels ±1 give (y + 1)/2; of class indices use cross_entropy)")
+    return 1 - y
+
+
+def signed_pairs(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
+    """The same, of labels ±1."""
+    pairs = pairs_of(output, target, name)
+    for _, y in pairs:
+        if abs(y) != 1:
+            raise ValueError(f"{name}: the target is {y:g}, and must be −1 or 1 (of labels 0 and 1 give 2y − 1)")
+    return pairs
+
+
+def classes_of(output: Any, target: Any, name: str) -> list[tuple[int, Any]]:
+    """(k, weight y_k) of the classes: of an index, that class alone."""
+    if not is_list(output) or len(output) < 2:
+        raise ValueError(f"{name}: the output has one number, and needs one for each of K ≥ 2 classes "
+                         "(of one logit use binary_cross_entropy_with_logits)")
+    if not is_list(target):
+        y = target.data if isinstance(target, Value) else to_float(target, f"{name}: the target")
+        if not (0 <= y < len(output) and y == int(y)):
+            raise ValueError(f"{name}: the target {y:g} is no class: with {len(output)} outputs they are 0 … {len(output) - 1}")
+        return [(int(y), 1.0)]
+    pairs = pairs_of(output, target, name)
+    total = sum([y.data if isinstance(y, Value) else y for _, y in pairs])
+    if min(y for _, y in pairs) < 0 or abs(total - 1) > 1e-6:
+        raise ValueError(f"{name}: the weights of the classes, {bounded(list(target))}, must not be negative and must sum to 1")
+    return [(k, y) for k, (_, y) in enumerate(pairs)]

@@ -1,0 +1,226 @@
+"""Layers.   x: the input; z = b + Σ wᵢxᵢ: what a unit sums up; a = g(z): what it gives, g its activation.
+
+An input is a sequence of numbers or Values, and a layer gives a list of Values, even of one. MLP and Sequential unwrap
+a single output: theirs is then a Value. A wrong size is a ValueError that names both sizes and the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add, index
+from typing import Any
+
+import numpy as np
+
+from autograd import Value
+from autograd.primitive import bounded, to_float
+from autograd.value import constant
+
+from .activations import Function, activation, activation_name, maxout
+from .init import Initialiser, Rng, initialiser
+from .module import Module
+
+__all__ = ["MLP", "Layer", "Maxout", "Neuron", "Sequential"]
+
+
+class Neuron(Module):
+    """g(b + Σ wᵢxᵢ) of `nin` inputs.
+
+    activation  a name of `ACTIVATIONS`, or a function of one Value
+    init, rng   how the weights are drawn (see `nn.init`); the bias begins at 0
+
+    >>> AND = Neuron(2, "sigmoid")
+    >>> AND.load_state_dict({"w.0": 20, "w.1": 20, "b": -30})
+    >>> [round(AND([x1, x2]).data, 3) for x1 in (0, 1) for x2 in (0, 1)]
+    [0.0, 0.0, 0.0, 1.0]
+    """
+
+    inline = True
+
+    def __init__(self, nin: int, activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
+                 init: str | Initialiser = "uniform") -> None:
+        self.nin, self.bias = at_least_1("Neuron(nin)", nin), bool(bias)
+        self.activation, self.g = named(activation)
+        draw, rng = initialiser(init), np.random.default_rng(rng)
+        self.w = [Value(draw(rng, self.nin, 1)) for _ in range(self.nin)]
+        self.b = Value(0.0) if bias else None
+
+    def z(self, x: Any) -> Value:
+        """b + Σ wᵢxᵢ."""
+        return self.sum(inputs(x, self.nin, self))
+
+    def sum(self, x: Sequence[Value]) -> Value:
+        """z of inputs that have been checked: `nin` Values."""
+        terms = [w * xi for w, xi in zip(self.w, x, strict=True)]
+        return reduce(add, terms if self.b is None else [self.b, *terms])
+
+    def forward(self, x: Any) -> Value:
+        """g(z), a Value."""
+        return self.g(self.z(x))  # type: ignore[no-any-return]
+
+    @property
+    def theta(self) -> list[Value]:
+        """θ of the lectures: the bias, being the weight of x₀ = 1, and then the weights."""
+        return [*self.w] if self.b is None else [self.b, *self.w]
+
+
+class Layer(Module):
+    """`nout` neurons that see the same `nin` inputs: a = g(Wx + b), a list of `nout` Values, even of one.
+
+    A learned activation, as "generalised_relu", is shared by the neurons of the layer.
+
+    >>> layer = Layer(3, 2, "tanh", rng=0)
+    >>> len(layer([1.0, 2.0, 3.0])), len(layer.theta), len(layer.theta[0])
+    (2, 2, 4)
+    >>> layer
+    Layer(nin=3, nout=2, activation='tanh'): 8 parameters
+    """
+
+    inline = True
+
+    def __init__(self, nin: int, nout: int, activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
+                 init: str | Initialiser = "uniform") -> None:
+        self.nin, self.nout, self.bias = at_least_1("Layer(nin)", nin), at_least_1("Layer(nout)", nout), bool(bias)
+        self.activation, self.g = named(activation)
+        draw, rng = initialiser(init), np.random.default_rng(rng)
+        self.neurons = [Neuron(self.nin, self.g, bias, rng, lambda rng, nin, _: draw(rng, nin, nout)) for _ in range(self.nout)]
+
+    def z(self, x: Any) -> list[Value]:
+        """z = Wx + b."""
+        xs = inputs(x, self.nin, self)
+        return [neuron.sum(xs) for neuron in self.neurons]
+
+    def forward(self, x: Any) -> list[Value]:
+        """a = g(z)."""
+        return [self.g(z) for z in self.z(x)]
+
+    @property
+    def theta(self) -> list[list[Value]]:
+        """Θ of the lectures, `nout` rows of nin + 1 Values: the bias, being the weight of x₀ = 1, comes first."""
+        return [neuron.theta for neuron in self.neurons]
+
+
+class Maxout(Module):
+    """`nout` units, each the largest of `pieces` weighted inputs: a_k = max over p of (b_kp + Σ w_kpi xᵢ).
+
+    >>> absolute = Maxout(1, 1, pieces=2)
+    >>> absolute.load_state_dict({name: x for (name, _), x in zip(absolute.named_parameters(), [1, 0, -1, 0])})
+    >>> [absolute([x])[0].data for x in (-3.0, 2.0)]
+    [3.0, 2.0]
+    """
+
+    inline = True
+
+    def __init__(self, nin: int, nout: int, pieces: int = 2, rng: Rng = None, init: str | Initialiser = "uniform") -> None:
+        self.nin, self.nout, self.pieces = nin, nout, at_least_1("Maxout(pieces)", pieces)
+        rng = np.random.default_rng(rng)
+        self.layers = [Layer(nin, nout, rng=rng, init=init) for _ in range(self.pieces)]
+
+    def forward(self, x: Any) -> list[Value]:
+        """The largest piece of each unit."""
+        xs = inputs(x, self.nin, self)
+        return [maxout(zs) for zs in zip(*[layer.z(xs) for layer in self.layers], strict=True)]
+
+
+class Sequential(Module):
+    """One module after another; a single output at the end is given as a Value.
+
+    >>> Sequential(Layer(2, 3, "tanh", rng=0), Layer(3, 1, rng=1))
+    Sequential(): 13 parameters
+      modules.0  Layer(nin=2, nout=3, activation='tanh'): 9 parameters
+      modules.1  Layer(nin=3, nout=1): 4 parameters
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential: argument {i} is {bounded(module)}: it takes Modules, one by one")
+        self.modules = list(modules)
+
+    def forward(self, x: Any) -> Any:
+        """The last module's output."""
+        for module in self.modules:
+            x = module(x)
+        return unwrapped(x)
+
+
+class MLP(Module):
+    """A feed-forward network with bias units, as micrograd's: layers of sizes nin → nouts[0] → nouts[1] → …
+
+    activation  of the hidden layers;  output: of the last one
+    The result is a list of nouts[-1] Values, or a Value if that is 1. Train it on logits: keep the output linear.
+
+    >>> model = MLP(3, [4, 4, 1], rng=0)
+    >>> model
+    MLP(nin=3, nouts=[4, 4, 1]): 41 parameters
+      layers.0  Layer(nin=3, nout=4, activation='relu'): 16 parameters
+      layers.1  Layer(nin=4, nout=4, activation='relu'): 20 parameters
+      layers.2  Layer(nin=4, nout=1): 5 parameters
+    >>> model([2.0, 3.0, -1.0]).backward()
+    """
+
+    def __init__(self, nin: int, nouts: Sequence[int], activation: str | Function = "relu", output: str | Function = "linear",
+                 bias: bool = True, rng: Rng = None, init: str | Initialiser = "uniform") -> None:
+        if not hasattr(nouts, "__len__") or len(nouts) == 0:
+            raise ValueError(f"MLP(nouts={bounded(nouts)}): give the sizes of its layers, as [16, 1]")
+        self.nin, self.nouts, self.bias = at_least_1("MLP(nin)", nin), [at_least_1("MLP(nouts)", n) for n in nouts], bool(bias)
+        self.activation, self.output = activation_name(activation), activation_name(output)
+        rng, sizes = np.random.default_rng(rng), [self.nin, *self.nouts]
+        units = [activation] * (len(self.nouts) - 1) + [output]
+        self.layers = [Layer(n, m, g, bias, rng, init) for n, m, g in zip(sizes, sizes[1:], units, strict=False)]
+
+    def forward(self, x: Any) -> Any:
+        """The last layer's output."""
+        for layer in self.layers:
+            x = layer(x)
+        return unwrapped(x)
+
+    def forward_pass(self, x: Any) -> tuple[list[list[Value]], list[list[Value]]]:
+        """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
+
+        The first list begins with the input, so it is one longer; Θ⁽ˡ⁾ is `layers[l − 1].theta`.
+
+        >>> a, z = MLP(2, [3, 1], rng=0).forward_pass([1.0, 2.0])
+        >>> [len(v) for v in a], [len(v) for v in z]
+        ([2, 3, 1], [3, 1])
+        """
+        a, z = [inputs(x, self.nin, self.layers[0])], []
+        for layer in self.layers:
+            z.append(layer.z(a[-1]))
+            a.append([layer.g(zi) for zi in z[-1]])
+        return a, z
+
+
+def named(g: str | Function) -> tuple[str | Function, Function]:
+    """(the name if it has one, the function) of an activation."""
+    return activation_name(g), activation(g)
+
+
+def inputs(x: Any, n: int, to: Module) -> list[Value]:
+    """The n inputs of a module as Values, a number alone being one input; ValueError if there are more or fewer."""
+    if isinstance(x, (Value, int, float)) or getattr(x, "shape", None) == ():
+        x = [x]
+    xs = x.tolist() if hasattr(x, "tolist") else list(x)
+    if len(xs) != n:
+        raise ValueError(f"{to.called()} takes {n} input{'s' * (n != 1)}, and was given {len(xs)}")
+    try:
+        return [v if isinstance(v, Value) else constant(to_float(v)) for v in xs]
+    except TypeError as error:
+        raise TypeError(f"an input of {to.called()} is no number: {error}") from None
+
+
+def unwrapped(x: Any) -> Any:
+    """The Value of a list that holds one Value, else the list."""
+    return x[0] if isinstance(x, list) and len(x) == 1 and isinstance(x[0], Value) else x
+
+
+def at_least_1(name: str, n: int) -> int:
+    """A size, as an int ≥ 1; ValueError naming it otherwise, TypeError if it is no whole number."""
+    try:
+        found = index(n)
+    except TypeError:
+        raise TypeError(f"{name} = {bounded(n)}: a size is a whole number") from None
+    if found < 1:
+        raise ValueError(f"{name} = {n}: a size is at least 1")
+    return found

@@ -1,0 +1,169 @@
+"""Module: a function with parameters.
+
+Its parameters are the leaves that its attributes hold: Values, Modules, and lists, tuples and dicts of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from autograd import Value
+from autograd.primitive import to_float
+
+__all__ = ["Module"]
+
+_DRAWN = ("rng", "init")   # arguments that choose the first numbers, which a state_dict replaces
+
+
+class Module:
+    """A function whose parameters are found, named, saved and zeroed. A subclass sets attributes and defines `forward`.
+
+    biases   names of the attributes whose parameters the L2 term leaves out: biases, and what is like them
+    inline   whether `repr` shows it in one line, without its parts
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.w, self.b = [Value(2.0)], Value(1.0)
+    ...     def forward(self, x):
+    ...         return self.w[0] * x + self.b
+    >>> line = Line()
+    >>> line(3.0).data, line.state_dict()
+    (7.0, {'w.0': 2.0, 'b': 1.0})
+    >>> line
+    Line(): 2 parameters
+    """
+
+    biases: ClassVar[tuple[str, ...]] = ("b", "bias")
+    inline: ClassVar[bool] = False
+
+    def __call__(self, x: Any) -> Any:
+        """forward(x)."""
+        return self.forward(x)
+
+    def forward(self, x: Any) -> Any:
+        """What the module computes of x."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
+
+    # ---- parameters
+
+    def parameters(self) -> list[Value]:
+        """Every parameter once, in the order of definition."""
+        return [v for _, v, _ in self._found()]
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """(name, parameter) pairs; the name is the path through the attributes: "layers.0.neurons.1.w.0".
+
+        A parameter that is shared has its first name.
+        """
+        return [(name, v) for name, v, _ in self._found()]
+
+    def weights(self) -> list[Value]:
+        """The parameters that the L2 term covers: all that do not stand in one of the attributes `biases`."""
+        return [v for _, v, bias in self._found() if not bias]
+
+    def zero_grad(self) -> None:
+        """Set every parameter's gradient to 0."""
+        for v in self.parameters():
+            v.grad = 0.0
+
+    def _found(self) -> Iterator[tuple[str, Value, bool]]:
+        """(name, parameter, whether it is a bias): a walk through the attributes with a stack."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Any, bool]] = [("", self, False)]
+        while stack:
+            name, x, bias = stack.pop()
+            if id(x) in seen:
+                continue
+            if isinstance(x, Value):
+                seen.add(id(x))
+                if not (x.args or x.constant):
+                    yield name, x, bias
+                continue
+            if not isinstance(x, (Module, Mapping, list, tuple)):
+                continue
+            seen.add(id(x))
+            parts = vars(x) if isinstance(x, Module) else x if isinstance(x, Mapping) else dict(enumerate(x))
+            mine = x.biases if isinstance(x, Module) else ()
+            stack += reversed([(f"{name}.{key}" if name else f"{key}", v, bias or key in mine) for key, v in parts.items()])
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, float]:
+        """{name: number} of every parameter. ValueError if two have one name (a dict's key with a dot in it)."""
+        named = self.named_parameters()
+        state = {name: v.data for name, v in named}
+        if len(state) < len(named):
+            names = [name for name, _ in named]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{type(self).__name__}: two parameters are called {twice!r}: rename an attribute or a key")
+        return state
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Set every parameter to the number of its name: all of them, or, if there is an error, none.
+
+        KeyError for names that are missing or unexpected, ValueError for a number that is not finite, TypeError for
+        what is no number.
+        """
+        who, mine = type(self).__name__, dict(self.named_parameters())
+        missing, unexpected = [n for n in mine if n not in state], [n for n in state if n not in mine]
+        for problem, names in (("misses", missing), ("has unexpected", unexpected)):
+            if names:
+                raise KeyError(f"the state for {who} {problem} {', '.join(map(repr, names[:3]))}{', …' * (len(names) > 3)} "
+                               f"({len(names)} of {len(state)} names given, {len(mine)} expected): is it another model's?")
+        numbers = {name: to_float(state[name], f"the state of {who}, {name!r},") for name in mine}
+        for name, x in numbers.items():
+            if not math.isfinite(x):
+                raise ValueError(f"the state for {who} has {name!r} = {x}: a parameter is a finite number")
+        for name, v in mine.items():
+            v.data = numbers[name]
+
+    # ---- structure
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, except those that only choose the first numbers, each read from the attribute
+        of its name: numbers and names, for saving, unless an argument was a function. A Module among them is described as
+        {"module": its class, "config": its own}.
+
+        TypeError for an argument that is not kept.
+
+        >>> from nn import Layer
+        >>> Layer(2, 3, "tanh", rng=0).config()
+        {'nin': 2, 'nout': 3, 'activation': 'tanh', 'bias': True}
+        """
+        for name in self._signature():
+            if not hasattr(self, name):
+                raise TypeError(f"{type(self).__name__} does not keep its argument {name!r}: "
+                                f"set self.{name}, or define config()")
+        return {name: _described(getattr(self, name)) for name in self._signature()}
+
+    @classmethod
+    def _signature(cls) -> dict[str, inspect.Parameter]:
+        if cls.__init__ is object.__init__:
+            return {}
+        return {name: p for name, p in list(inspect.signature(cls.__init__).parameters.items())[1:] if name not in _DRAWN}
+
+    def called(self) -> str:
+        """The constructor's call, without arguments at their defaults: how errors and `repr` name the module."""
+        arguments = [(name, getattr(self, name, "…"), p.default) for name, p in self._signature().items()
+                     if p.kind is not p.VAR_POSITIONAL]
+        shown = [f"{name}={x!r}" for name, x, default in arguments if repr(x) != repr(default)]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __repr__(self) -> str:
+        n = len(self.parameters())
+        parts = [] if self.inline else [(name, x) for name, x in self._parts() if isinstance(x, Module)]
+        lines = [f"{self.called()}: {n} parameter{'s' * (n != 1)}", *[f"{name}  {part!r}" for name, part in parts]]
+        return "\n".join(lines).replace("\n", "\n  ")
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        for name, x in vars(self).items():
+            yield from [(f"{name}.{i}", part) for i, part in enumerate(x)] if isinstance(x, (list, tuple)) else [(name, x)]
+
+
+def _described(x: Any) -> Any:
+    if isinstance(x, Module):
+        return {"module": type(x).__name__, "config": x.config()}
+    return [_described(part) for part in x] if isinstance(x, (list, tuple)) else x

@@ -1,0 +1,200 @@
+"""Training: gradient descent on the cost of examples (xᵢ, yᵢ), in batches of n (CS109B, CS114, CS539).
+
+J(Θ) = (1/n) Σ L(h(xᵢ), yᵢ) + (λ/2n) Σ Θ²     the second sum over the weights, without the biases; λ is `l2`
+epoch   every example once; full batch: n = all of them; stochastic: n = 1; mini-batch: between
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from os import PathLike
+from typing import Any, TextIO
+
+from autograd import Value
+from autograd.primitive import bounded
+
+from .callbacks import Checkpoint, History, TrainingState, resume_from, rng_state
+from .examples import not_negative, rows, targets, whole
+from .gradients import Cost, Gradients, eager_gradients, executor_gradients
+from .losses import Loss
+from .module import Module
+from .optim import OPTIMIZERS, Adam, Optimizer
+from .schedules import ReduceLROnPlateau, Schedule
+from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
+
+__all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gradients", "executor_gradients", "fit",
+           "predict"]
+
+Rows = list[Any]
+
+
+def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
+        optimizer: Optimizer | str | Callable[[list[Value]], Optimizer] | None = None, lr: float | None = None,
+        epochs: int = 100, batch_size: int | None = None, l2: float = 0.0, shuffle: bool = True, rng: Any = None,
+        validation: float | tuple[Any, Any] | None = None, metrics: Sequence[str] | Mapping[str, Metric] | None = None,
+        schedule: Schedule | Callable[[Optimizer], Schedule] | None = None, callbacks: Iterable[Any] = (),
+        verbose: bool | None = None, gradients: Gradients | None = None, resume: str | PathLike[str] | None = None,
+        out: TextIO | None = None) -> History:
+    """Train `model` on rows X and targets y; its parameters change, the returned History tells how it went.
+
+    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows
+    loss        a name in nn.losses, a function (output, target) → Value, or "auto": what `choose_loss` says
+    optimizer   an Optimizer of the model's parameters, a name as "sgd" (then `lr` is its learning rate), a function of
+                the parameters, or None: Adam with lr=0.01
+    batch_size  None for all examples in one batch, 1 for stochastic, k for mini-batches; the last may be smaller
+    l2          λ of J. (CS539's slide updates with the averaged gradient plus λΘ; the derivative of J as it is written
+                there is (λ/n)Θ, with n the examples of the batch, and that is what is added here.)
+    shuffle     whether mini-batches are drawn anew in every epoch, by `rng`: a numpy Generator, a seed (the same seed
+                gives the same run, bit for bit) or None for fresh entropy
+    validation  (Xv, yv), or the share of the rows to hold out at random: its mean loss, without l2, is val_loss
+    metrics     ["accuracy"], or {name: function (outputs, targets) → number}, after every epoch
+    schedule    a Schedule of the optimizer or a function of it; it steps after every epoch, ReduceLROnPlateau with
+                val_loss, else with the loss
+    callbacks   objects with methods of `Callback`: EarlyStopping, Checkpoint, your own
+    verbose     None: a progress bar on a terminal if tqdm is installed; True: there, else a line per epoch to `out`
+                (stderr by default); False: nothing
+    gradients   how the sums over a batch are computed: `eager_gradients`, or as `executor_gradients(pool)`
+    resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
+
+    Ctrl-C ends the training after a whole step of the optimizer: the history of the finished epochs is returned, with
+    `.interrupted` set. A loss, gradient or parameter that becomes nan or infinite raises FloatingPointError with the
+    epoch, the batch, the example and the node, and leaves the parameters of the last finite step. ValueError or
+    TypeError names what else is wrong with the arguments.
+
+    >>> from nn import LinearRegression
+    >>> line = LinearRegression(1)
+    >>> history = fit(line, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], optimizer="sgd", lr=0.3, epochs=200)
+    >>> round(line([10.0]).data, 6), history.loss_name
+    (21.0, 'mse')
+    """
+    xs = rows(X)
+    ys = targets(y, len(xs))
+    L, ys, loss_name = choose_loss(model, xs[0], ys, loss)
+    made = _optimizer(model, optimizer, lr)
+    size = len(xs) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
+    generator = _generator(rng) if (shuffle and size < len(xs)) or isinstance(validation, (int, float)) else None
+    told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
+    state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
+                          generator, rng_state(generator), tuple(told))
+    cost = Cost(model, L, not_negative("fit(l2)", l2), gradients or eager_gradients)
+    metric = metrics_by_name(metrics, model)
+    if resume is not None:
+        resume_from(resume, state)
+    train, held_xs, held_ys = _held_out(validation, xs, ys, state)
+
+    with _progress(verbose, sys.stderr if out is None else out, state) as show:
+        try:
+            state.tell("on_fit_start")
+            while state.epoch < state.epochs and not state.stop:
+                lr = made.lr
+                row = {"epoch": state.epoch + 1, "loss": _epoch(state, cost, xs, ys, train, size, shuffle), "lr": lr}
+                row |= evaluate(model, None, [xs[i] for i in train], [ys[i] for i in train], metric)
+                row |= {f"val_{name}": x for name, x in evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1).items()}
+                if isinstance(state.schedule, ReduceLROnPlateau):
+                    state.schedule.step(row.get("val_loss", row["loss"]))
+                elif state.schedule:
+                    state.schedule.step()
+                state.epoch += 1
+                state.history.rows.append(row)
+                show(row)
+                state.tell("on_epoch_end")
+        except KeyboardInterrupt:
+            state.history.interrupted = True
+        state.tell("on_fit_end")
+    return state.history
+
+
+def _epoch(state: TrainingState, cost: Cost, xs: Rows, ys: Rows, train: list[int], size: int, shuffle: bool) -> float:
+    """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
+    n, total = len(train), 0.0
+    order = [train[i] for i in state.rng.permutation(n).tolist()] if shuffle and size < n else train
+    for number, start in enumerate(range(0, n, size), 1):
+        batch = order[start:start + size]
+        try:
+            total += cost(xs, ys, batch)
+            state.optimizer.step()
+        except FloatingPointError as error:
+            raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
+        state.tell("on_batch_end")
+    return total / n
+
+
+def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
+    rate: dict[str, Any] = {} if lr is None else {"lr": lr}
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(f"fit(optimizer={bounded(optimizer)}): there are {', '.join(OPTIMIZERS)}")
+        return OPTIMIZERS[optimizer.lower()](model.parameters(), **rate)
+    if optimizer is None:
+        return Adam(model.parameters(), **{"lr": 0.01, **rate})
+    made = optimizer if isinstance(optimizer, Optimizer) else optimizer(model.parameters(), **rate)
+    if not isinstance(made, Optimizer):
+        raise TypeError(f"fit(optimizer=…) gave {bounded(made)}: it must be an Optimizer, as "
+                        "nn.SGD(model.parameters(), lr=0.1)")
+    if made is optimizer and lr is not None:
+        raise ValueError(f"fit(lr={lr!r}) and an optimizer that has lr={made.lr!r}: give one of them")
+    if not set(made.params) <= set(model.parameters()):
+        raise ValueError("fit(optimizer=…) changes parameters that are not the model's: make it of this model.parameters()")
+    return made
+
+
+def _schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
+    if schedule is None:
+        return None
+    made = schedule if isinstance(schedule, Schedule) else schedule(optimizer)
+    if not isinstance(made, Schedule):
+        raise TypeError(f"fit(schedule=…) gave {bounded(made)}: it must be a Schedule, as nn.StepLR(optimizer, 10)")
+    if made.optimizer is not optimizer:
+        raise ValueError("fit(schedule=…) belongs to another optimizer: make it of the optimizer that fit gets, or give "
+                         "a function, as schedule=lambda optimizer: StepLR(optimizer, 10)")
+    return made
+
+
+def _generator(rng: Any) -> Any:
+    import numpy as np
+    return np.random.default_rng(rng)
+
+
+def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[list[int], Rows, Rows]:
+    """(the numbers of the examples to train on, the rows to validate with, their targets)."""
+    everything = list(range(len(xs)))
+    if validation is None:
+        return everything, [], []
+    if not isinstance(validation, (int, float)):
+        held = rows(validation[0], "Xv")
+        return everything, held, targets(validation[1], len(held), "yv")
+    n, k = len(xs), round(validation * len(xs)) if 0 < validation < 1 else 0
+    if not 0 < k < n:
+        raise ValueError(f"fit(validation={validation!r}) of {n} rows holds out {k}: give a share between 0 and 1 that "
+                         "leaves rows on both sides, or (Xv, yv)")
+    now, state.rng.bit_generator.state = rng_state(state.rng), state.rng_start
+    order = state.rng.permutation(n).tolist()
+    if now != state.rng_start:   # a resumed training, which has drawn more since
+        state.rng.bit_generator.state = now
+    held = sorted(order[:k])
+    return sorted(order[k:]), [xs[i] for i in held], [ys[i] for i in held]
+
+
+@contextmanager
+def _progress(verbose: bool | None, out: TextIO, state: TrainingState) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A function that shows a finished epoch: in a bar, in a line, or not at all."""
+    bar = None
+    if verbose is not False and out.isatty():
+        with suppress(ImportError):
+            from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+            bar = tqdm(total=state.epochs, initial=state.epoch, file=out, unit="epoch")
+
+    def show(row: Mapping[str, Any]) -> None:
+        text = ", ".join([f"{name} {x:.4g}" for name, x in row.items() if name != "epoch"])
+        if bar is not None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update()
+        elif verbose:
+            print(f"epoch {row['epoch']}/{state.epochs}: {text}", file=out, flush=True)
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
