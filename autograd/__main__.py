@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .check import differences
-from .command import Parser, Refused, takes
+from .command import Parser, Refused, run, takes
 from .data import DataError, read_columns
 from .derive import hessian, value_and_grad
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
@@ -255,12 +255,4 @@ def _target(options: argparse.Namespace, lecture: bool) -> Path | None:
 
 
 if __name__ == "__main__":
-    try:
-        status = main()
-        sys.stdout.flush()
-    except BrokenPipeError:   # the reader, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except KeyboardInterrupt:
-        status = 130
-    sys.exit(status)
+    run(main)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-__all__ = ["Parser", "Refused", "takes"]
+__all__ = ["Parser", "Refused", "run", "takes"]
 
 
 class Refused(Exception):
@@ -18,6 +21,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
         raise Refused(f"{message}; --help tells how it is used")
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Leave the process with main()'s status: 1 if the reader of a pipe has seen enough, 130 after Ctrl-C, both quietly."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
 
 
 def takes(stream: TextIO, text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from autograd.command import Parser, Refused, takes
+from autograd.command import Parser, Refused, run, takes
 
 from .activations import ACTIVATIONS
 from .callbacks import History
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--missing", choices=("error", "drop", "mean"), default="error", help="what to do about missing cells")
     parser.add_argument("--layers", type=_layers, default=(16,), metavar="SIZES",
                         help="sizes of the hidden layers, as 16,16; none for no hidden layer (default: 16)")
-    parser.add_argument("--activation", choices=sorted(ACTIVATIONS), default="tanh", metavar="NAME",
+    parser.add_argument("--activation", choices=sorted({*ACTIVATIONS} - {"maxout"}), default="tanh", metavar="NAME",
                         help=f"of the hidden layers: {', '.join(sorted(ACTIVATIONS))} (default: tanh)")
     parser.add_argument("--optimizer", choices=sorted(OPTIMIZERS), default="adam", metavar="NAME",
                         help=f"{', '.join(sorted(OPTIMIZERS))} (default: adam)")
@@ -242,11 +242,4 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        status = main()
-    except BrokenPipeError:   # the reader, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except KeyboardInterrupt:
-        status = 130
-    sys.exit(status)
+    run(main)
