@@ -19,9 +19,11 @@ from .command import Parser, Refused, run, takes
 from .data import DataError, read_columns
 from .derive import hessian, value_and_grad
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
+from .graph import topological
 from .value import Value
 
 LECTURE, AT = "-y*log(1/(1 + exp(-W*X)))", {"y": 1.0, "W": 3.0, "X": 3.0}   # CS109B, part A
+READABLE = 400   # nodes of a graph whose table anybody reads
 ERRATA = ("The slides of CS109B print ∂ξ4/∂ξ3 without its minus sign, so their signs from ξ4 on, and +0.00037018372, are "
           "wrong: their own closed form −y·X·e^(−W·X)/(1 + e^(−W·X)) gives −0.00037018372.")
 
@@ -95,15 +97,18 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     if options.data is not None:
         if options.svg or options.output:
             raise Refused("a picture is of one expression: leave out --data, or --svg and -o")
-        return _written(result, None, options, ascii), not result.agrees
+        return _written(result, None, options, ascii), int(not result.agrees)
 
     from viz import draw, table
     variables = {name: Value(x, label=name) for name, x in given.items()}
     y = expression.evaluate(variables)
-    y.label = result.name
+    if y.args:
+        y.label = result.name
+    tables = None
     try:
-        tables = table(y, [variables[name] for name in wrt], mode=options.mode, digits=options.digits or 8,
-                       note=ERRATA if lecture else "")
+        if len(topological(y)) <= READABLE:
+            tables = table(y, [variables[name] for name in wrt], mode=options.mode, digits=options.digits or 8,
+                           limit=READABLE, note=ERRATA if lecture else "")
         target = _target(options, lecture)
         if target is not None:
             y.backward()
@@ -111,6 +116,8 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     except ValueError as error:
         raise Refused(str(error)) from None
     text = _written(result, tables, options, ascii)
+    if tables is None and options.format == "text":
+        text = f"(more than {READABLE} operations: no table)\n\n{text}"
     if target is not None:
         try:
             picture.save(target)
@@ -119,7 +126,7 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
         except OSError as error:
             raise Refused(f"cannot write {target}: {error.strerror}") from None
         text += f"\nwrote {target}\n" if options.format == "text" else ""
-    return text, not result.agrees
+    return text, int(not result.agrees)
 
 
 def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence[str],
@@ -144,7 +151,10 @@ def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence
     if options.check and wrt:
         def total(xs: Sequence[Any]) -> float:
             return math.fsum([expression.evaluate({**given, **row, **dict(zip(wrt, xs, strict=True))}).data for row in rows])
-        numeric = differences(total, [at])[0]
+        try:
+            numeric = differences(total, [at])[0]
+        except ExpressionError as error:
+            raise Refused(f"--check: beside these numbers there is no value to compare with ({error.message})") from None
         worst = max(zip(wrt, gradient, numeric, strict=True), key=lambda entry: abs(entry[1] - entry[2]))
     where = f"summed over {len(rows)} rows of {options.data}; " if options.data is not None else ""
     symbol = "L" if "L" not in expression.names else "f"
@@ -233,6 +243,8 @@ def _assignments(words: Sequence[str], expression: Expression) -> dict[str, floa
             given[name] = float(text)
         except ValueError:
             raise Refused(f"{name}={text[:60]!r}: that is not a number") from None
+        if math.isinf(given[name]) and "inf" not in text.lower():
+            raise Refused(f"{name}={text[:60]}: that is beyond the largest float, 1.8e308")
     return given
 
 

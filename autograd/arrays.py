@@ -18,7 +18,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le,
     "greater": operator.gt, "greater_equal": operator.ge, "heaviside": lambda x, h: p.where(x, p.step(x), h),
     "arcsin": p.asin, "arccos": p.acos, "arctan": p.atan, "arctan2": p.atan2, "arcsinh": p.asinh, "arccosh": p.acosh,
-    "arctanh": p.atanh, "logaddexp": p.logsumexp,
+    "arctanh": p.atanh, "logaddexp": p.logsumexp, "conjugate": operator.pos,
     **{name: row for name, row in PRIMITIVES.items() if isinstance(getattr(np, name, None), np.ufunc)},
 }
 REDUCTIONS = {"add", "multiply", "maximum", "minimum"}

@@ -83,7 +83,10 @@ def _tangents(ys: Sequence[Value], seeds: Mapping[Value, Any], symbolic: bool = 
 def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Value], symbolic: bool) -> list[Any]:
     if any([x != x for x in results]):
         blame(order, lambda v: _number(flow.get(v, 0.0)))
-    return [constant(x) if symbolic and not isinstance(x, Value) else x for x in results]
+    if not symbolic:
+        return results
+    known = set(order)   # a derivative may be a variable of the expression; the answer is a node of its own all the same
+    return [constant(x) if not isinstance(x, Value) else x * 1.0 if x in known else x for x in results]
 
 
 def _number(x: Any) -> float:
@@ -97,13 +100,13 @@ def grad(y: Value, xs: Value) -> Value: ...
 @overload
 def grad(y: Value, xs: Sequence[Value]) -> list[Value]: ...
 @overload
-def grad(y: Function, xs: int | Sequence[int] = 0) -> Function: ...
-def grad(y: Any, xs: Any = 0) -> Any:
+def grad(y: Function, xs: int | Sequence[int] = 0, *, argnums: int | Sequence[int] | None = None) -> Function: ...
+def grad(y: Any, xs: Any = 0, *, argnums: int | Sequence[int] | None = None) -> Any:
     """∂y/∂x for every x of `xs`, as Values; or, of a function, the function that computes its gradient.
 
     y    a Value; nothing of the graph is changed, `.grad` neither
     xs   a Value, or a list of them (the answer is then a list); anything in the graph, leaf or not; 0 for what is not in it
-    of a function `y`, `xs` says by which arguments: a position (0 unless given) or several
+    of a function `y`, `xs` or `argnums` says by which arguments: a position (0 unless given) or several
 
     >>> x = Value(3.0, label="x")
     >>> dy = grad(x ** 3, x)
@@ -113,8 +116,8 @@ def grad(y: Any, xs: Any = 0) -> Any:
     (9.0, 12.0)
     """
     if not isinstance(y, Value):
-        both = value_and_grad(y, xs)
-        return _named(lambda *args: both(*args)[1], "grad", y)
+        both = value_and_grad(y, xs if argnums is None else argnums)
+        return _named(lambda *args, **given: both(*args, **given)[1], "grad", y)
     if isinstance(xs, Value):
         return _adjoints({y: 1.0}, [xs])[0]
     return _adjoints({y: 1.0}, _values(xs, "grad"))
@@ -128,12 +131,12 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> value_and_grad(lambda x: x[0] ** 2 + 3 * x[1])([2.0, 1.0])
     (7.0, [4.0, 3.0])
     """
-    def both(*args: Any) -> Any:
-        with _call(f, args, argnums) as (xs, inputs, output, symbolic):
+    def both(*args: Any, **given: Any) -> Any:
+        with _call(f, args, argnums, given) as (xs, inputs, output, symbolic):
             y = _single(output, f)
             derivatives = _adjoints({y: 1.0}, xs, symbolic)
             return y if symbolic else y.data, shaped(inputs, derivatives)
-    return _named(both, "value_and_grad", f)
+    return _named(both, "value_and_grad", _function(f, "value_and_grad"))
 
 
 @overload
@@ -153,8 +156,8 @@ def jacobian(ys: Any, xs: Any = 0) -> Any:
     if not callable(ys):
         return [grad(y, xs) for y in _values(ys, "jacobian")]
 
-    def matrix(*args: Any) -> Any:
-        with _call(ys, args, xs) as (at, inputs, output, symbolic):
+    def matrix(*args: Any, **given: Any) -> Any:
+        with _call(ys, args, xs, given) as (at, inputs, output, symbolic):
             rows = [_adjoints({y: 1.0}, at, symbolic) for y in _outputs(output)]
             return nested(output, inputs, rows)
     return _named(matrix, "jacobian", ys)
@@ -173,11 +176,11 @@ def hessian(y: Any, xs: Any = 0) -> Any:
     if isinstance(y, Value):
         return [_adjoints({d: 1.0}, _values(xs, "hessian")) for d in grad(y, _values(xs, "hessian"))]
 
-    def matrix(*args: Any) -> Any:
-        with _call(y, args, xs) as (at, inputs, output, symbolic):
+    def matrix(*args: Any, **given: Any) -> Any:
+        with _call(y, args, xs, given) as (at, inputs, output, symbolic):
             rows = [_adjoints({d: 1.0}, at, symbolic) for d in grad(_single(output, y), at)]
             return nested(inputs, inputs, rows)
-    return _named(matrix, "hessian", y)
+    return _named(matrix, "hessian", _function(y, "hessian"))
 
 
 def jvp(y: Any, xs: Any, v: Any) -> Any:
@@ -236,11 +239,10 @@ def hvp(y: Any, xs: Any, v: Any) -> Any:
 # ---- calling a function with variables in place of numbers
 
 @contextmanager
-def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int]) -> Iterator[tuple[list[Value], Any, Any, bool]]:
-    """f(*args) with the arguments `argnums` made variables: (the variables, their structure, f's output, whether the
+def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int],
+          given: Mapping[str, Any]) -> Iterator[tuple[list[Value], Any, Any, bool]]:
+    """f(*args, **given) with the arguments `argnums` made variables: (the variables, their structure, f's output, whether the
     derivative is asked for in Values)."""
-    if not callable(f):
-        raise TypeError(f"a derivative is of a Value or a function, not of {bounded(f)}")
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not all([isinstance(i, int) and -len(args) <= i < len(args) for i in chosen]):
         raise ValueError(f"argnums={argnums!r} of a function that was given {len(args)} arguments")
@@ -252,16 +254,22 @@ def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int]) -> Ite
     token = _DEPTH.set(depth + 1)
     try:
         with recording(True):   # whatever no_grad stands around it: a derivative was asked for
-            output = f(*made)
+            output = f(*made, **given)
     finally:
         _DEPTH.reset(token)
-    given = leaves_of(tuple([args[i] for i in chosen]))
-    yield leaves_of(inputs), inputs, output, depth > 0 or any([isinstance(x, Value) for x in given])
+    at = leaves_of(tuple([args[i] for i in chosen]))
+    yield leaves_of(inputs), inputs, output, depth > 0 or any([isinstance(x, Value) for x in at])
 
 
 def _call_at(f: Function, xs: Any) -> Any:
     """`_call` by all arguments: a tuple holds several."""
-    return _call(f, xs, range(len(xs))) if isinstance(xs, tuple) else _call(f, (xs,), 0)
+    return _call(f, xs, range(len(xs)), {}) if isinstance(xs, tuple) else _call(f, (xs,), 0, {})
+
+
+def _function(f: Any, name: str) -> Function:
+    if not callable(f):
+        raise TypeError(f"{name}() got {bounded(f)}: a derivative is of a Value or of a function")
+    return f  # type: ignore[no-any-return]
 
 
 def _outputs(output: Any) -> list[Value]:

@@ -126,7 +126,7 @@ def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
 
 
 def logsumexp(*xs: Any) -> Any:
-    """log Σ exp(x) of several arguments or of one sequence, exact for numbers of any size.
+    """log Σ exp(x) of several arguments or of one sequence, for numbers of any size: to 2 ulp of the larger of |y| and |x|.
 
     >>> logsumexp(1000.0, 1000.0)
     1000.6931471805599
@@ -144,13 +144,16 @@ def softmax(*xs: Any) -> list[Any]:
 
 
 def log_softmax(*xs: Any) -> list[Any]:
-    """[log of softmax for each x]: −log Σ exp(xⱼ − x), exact for numbers of any size.
+    """[log of softmax for each x]: (x − m) − log Σ exp(xⱼ − m) with m the largest, exact for numbers of any size.
 
     >>> log_softmax(1e8, 1e8)
     [-0.6931471805599453, -0.6931471805599453]
     """
     found = _several(xs, "log_softmax")
-    return [-p.logsumexp(*[other - x for other in found]) for x in found]
+    m = p.shift(*found)
+    apart = [x - m for x in found]
+    norm = p.logsumexp(*apart)
+    return [x - norm for x in apart]
 
 
 def _several(xs: Sequence[Any], name: str) -> Sequence[Any]:

@@ -84,11 +84,12 @@ def _logsumexp(*xs: float) -> float:
 
 def _shift_array(xp: Any, *xs: Any) -> Any:
     m = reduce(xp.maximum, xs)
-    return xp.where(xp.isinf(m), 0.0, m)
+    return xp.where(xp.isinf(m), xp.nan, m)
 
 
 def _logsumexp_array(xp: Any, *xs: Any) -> Any:
-    m = _shift_array(xp, *xs)
+    m = reduce(xp.maximum, xs)
+    m = xp.where(xp.isinf(m), 0.0, m)
     return m + xp.log(total([xp.exp(x - m) for x in xs]))
 
 
@@ -113,7 +114,7 @@ exp = Primitive("exp", value=math.exp, partials=lambda y, x: (y,), array=lambda 
                 latex="e{0:^}", text="e{0:^}", binds=8,
                 advice="use sigmoid, softplus or logsumexp, which do not overflow")
 log = Primitive("log", value=math.log, partials=lambda y, x: (1 / x,), array=lambda xp, x: xp.log(x),
-                pole=lambda x: math.nan if x else -math.inf, latex=r"\log {0:8}", text="log {0:8}", binds=8,
+                pole=lambda x: math.nan if x else -math.inf, latex=r"\log {0:9}", text="log {0:9}", binds=8,
                 domain=POSITIVE,
                 advice="log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits")
 reciprocal = Primitive("reciprocal", value=lambda x: 1 / x, partials=lambda y, x: (-(y * y),),
@@ -153,10 +154,10 @@ log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),
                   latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
 log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / (x * math.log(2)),),
                  array=lambda xp, x: xp.log2(x), pole=lambda x: math.nan if x else -math.inf,
-                 latex=r"\log_2 {0:8}", text="log₂ {0:8}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
+                 latex=r"\log_2 {0:9}", text="log₂ {0:9}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
 log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / (x * math.log(10)),),
                   array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
-                  latex=r"\log_{{10}} {0:8}", text="log₁₀ {0:8}", binds=8, domain=POSITIVE,
+                  latex=r"\log_{{10}} {0:9}", text="log₁₀ {0:9}", binds=8, domain=POSITIVE,
                   advice="log10 needs a positive number")
 sigmoid = Primitive("sigmoid", value=_sigmoid, partials=lambda y, x: (y * sigmoid(-x),),
                     array=lambda xp, x: xp.exp(xp.minimum(x, 0.0)) / (1 + xp.exp(-xp.abs(x))),
@@ -195,33 +196,33 @@ strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, par
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b), domain=POSITIVE,
                        pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
                        advice="division by zero; keep the divisor away from 0")
-shift = Primitive("shift", value=_nan_first(lambda *xs: 0.0 if math.isinf(max(xs)) else max(xs)),
+shift = Primitive("shift", value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
                   partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
 
 # Trigonometric and hyperbolic functions and their inverses.
 _FINITE = "its argument must be finite"
 sin = Primitive("sin", value=math.sin, partials=lambda y, x: (cos(x),), array=lambda xp, x: xp.sin(x),
-                latex=r"\sin {0:8}", text="sin {0:8}", binds=8, advice=_FINITE)
+                latex=r"\sin {0:9}", text="sin {0:9}", binds=8, advice=_FINITE)
 cos = Primitive("cos", value=math.cos, partials=lambda y, x: (-sin(x),), array=lambda xp, x: xp.cos(x),
-                latex=r"\cos {0:8}", text="cos {0:8}", binds=8, advice=_FINITE)
+                latex=r"\cos {0:9}", text="cos {0:9}", binds=8, advice=_FINITE)
 tan = Primitive("tan", value=math.tan, partials=lambda y, x: (1 + y * y,), array=lambda xp, x: xp.tan(x),
-                latex=r"\tan {0:8}", text="tan {0:8}", binds=8, domain=(-1.4, 1.4), advice=_FINITE)
+                latex=r"\tan {0:9}", text="tan {0:9}", binds=8, domain=(-1.4, 1.4), advice=_FINITE)
 asin = Primitive("asin", value=math.asin, partials=lambda y, x: (1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
-                 array=lambda xp, x: xp.arcsin(x), latex=r"\arcsin {0:8}", text="asin {0:8}", binds=8,
+                 array=lambda xp, x: xp.arcsin(x), latex=r"\arcsin {0:9}", text="asin {0:9}", binds=8,
                  advice="asin needs a number from -1 to 1")
 acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
-                 array=lambda xp, x: xp.arccos(x), latex=r"\arccos {0:8}", text="acos {0:8}", binds=8,
+                 array=lambda xp, x: xp.arccos(x), latex=r"\arccos {0:9}", text="acos {0:9}", binds=8,
                  advice="acos needs a number from -1 to 1")
 atan = Primitive("atan", value=math.atan, partials=lambda y, x: (1 / (1 + x * x),), array=lambda xp, x: xp.arctan(x),
-                 latex=r"\arctan {0:8}", text="atan {0:8}", binds=8)
+                 latex=r"\arctan {0:9}", text="atan {0:9}", binds=8)
 atan2 = Primitive("atan2", value=math.atan2, array=lambda xp, a, b: xp.arctan2(a, b), domain=POSITIVE,
                   partials=lambda y, a, b: (b / hypot(a, b) / hypot(a, b), -(a / hypot(a, b) / hypot(a, b))))
 sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), array=lambda xp, x: xp.sinh(x),
-                 overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:8}", text="sinh {0:8}", binds=8)
+                 overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:9}", text="sinh {0:9}", binds=8)
 cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), array=lambda xp, x: xp.cosh(x),
-                 latex=r"\cosh {0:8}", text="cosh {0:8}", binds=8)
+                 latex=r"\cosh {0:9}", text="cosh {0:9}", binds=8)
 tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: ((1 / cosh(x)) * (1 / cosh(x)),),
-                 array=lambda xp, x: xp.tanh(x), latex=r"\tanh {0:8}", text="tanh {0:8}", binds=8)
+                 array=lambda xp, x: xp.tanh(x), latex=r"\tanh {0:9}", text="tanh {0:9}", binds=8)
 asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),),
                   array=lambda xp, x: xp.arcsinh(x))
 acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),

@@ -68,7 +68,7 @@ class Steps:
     names: dict[Value, str]
 
 
-def steps(y: Value, wrt: Sequence[Value] | None = None, rows: str = "auto") -> Steps:
+def steps(y: Value, wrt: Value | Sequence[Value] | None = None, rows: str = "auto") -> Steps:
     """The ξ table of `y`.
 
     wrt    the variables; by default every labelled leaf, and where there is none every leaf that is not a plain number
@@ -120,8 +120,12 @@ def xi_names(y: Value, rows: str = "all") -> dict[Value, str]:
     return _layout(y, order, variables, dependents(order, variables), rows)[1]
 
 
-def _variables(order: Sequence[Value], wrt: Iterable[Value] | None) -> dict[Value, None]:
+def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None) -> dict[Value, None]:
     """The variables, as a set in order: a list of Values would compare their numbers."""
+    wrt = [wrt] if isinstance(wrt, Value) else wrt
+    for x in wrt or ():
+        if not isinstance(x, Value):
+            raise TypeError(f"wrt has {bounded(x)}: it takes the Values that the expression was built from")
     leaves = [v for v in order if not v.args]
     return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v.label is not None]
                          or [v for v in leaves if not v.constant])

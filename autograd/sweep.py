@@ -97,7 +97,8 @@ def numbers(v: Value) -> Sequence[float]:
 
 def power_slopes(x: Any, n: float) -> tuple[Any, float]:
     """The partials of x**n for a plain number n: no log x, which a negative x does not have."""
-    return n * x ** (n - 1) if n else 0.0, 0.0
+    slope = n * x ** (n - 1) if n else 0.0
+    return math.nan if isinstance(slope, complex) else slope, 0.0   # Python's (-8.0)**0.5 is complex
 
 
 def times_numbers(g: float, d: float) -> float | None:

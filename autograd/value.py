@@ -220,6 +220,10 @@ class Value:
 
     __int__ = __complex__ = __float__
 
+    def conjugate(self) -> Value:
+        """Itself, being real: what numpy's var and std ask for."""
+        return self
+
     def item(self) -> float:
         """The number, as `.data`."""
         return self._data

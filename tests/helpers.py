@@ -73,7 +73,7 @@ TRUTHS: dict[str, Callable[..., Any]] = {
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
     "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
     "maximum": lambda a, b: a if re(a) >= re(b) else b, "minimum": lambda a, b: a if re(a) <= re(b) else b,
-    "where": lambda c, a, b: a if c else b, "shift": lambda *xs: mpf(0) if mp.isinf(max(xs, key=re)) else re(max(xs, key=re)),
+    "where": lambda c, a, b: a if c else b, "shift": lambda *xs: mp.nan if mp.isinf(max(xs, key=re)) else re(max(xs, key=re)),
     "strong_mul": lambda a, b: a * b if a else mpf(0), "strong_div": lambda a, b: a / b if a else mpf(0),
     "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "atan2": mp.atan2,
     "sinh": lambda x: x if abs(x) < TINY else mp.sinh(x), "cosh": mp.cosh, "tanh": mp.tanh,

@@ -193,7 +193,7 @@ def test_binary_and_missing_files() -> None:
         ["sqrt(x*x)", "x=0"],
         ["W=x"],
         ["Q=3"],
-        ["+".join(["exp(x)"] * 250), "x=1"],
+        ["+".join(["exp(x)"] * 250), "x=1", "--svg", "a.svg"],
     ],
 )
 def test_bad_input_gets_one_message_and_writes_nothing(words: list[str]) -> None:
@@ -202,6 +202,12 @@ def test_bad_input_gets_one_message_and_writes_nothing(words: list[str]) -> None
     assert err.startswith("autograd: ") and "Traceback" not in err
     assert err.count("\n") in (1, 3) and (err.count("\n") == 1 or err.rstrip("\n").endswith("^"))
     assert list(Path().iterdir()) == []
+
+
+def test_a_long_expression_has_its_result_without_a_table() -> None:
+    status, out, _ = run("*".join(["x"] * 500), "x=1")
+    assert status == 0
+    assert "no table" in out and "dL/dx = 500.0" in out
 
 
 def test_nan_and_infinity_that_are_passed_in_propagate() -> None:
@@ -256,3 +262,10 @@ class TestProcess:
     def test_help(self) -> None:
         done = self.start("--help")
         assert done.returncode == 0 and "example:" in done.stdout
+
+
+def test_a_bare_name_and_plain_numbers() -> None:
+    assert "dL/dx = 1.0" in run("x", "x=2")[1]
+    assert "in terms of x" in run("x", "x=2")[1]
+    assert "L = 7.0" in run("3+4")[1]
+    assert run("x", "x=1e400")[0] == 2

@@ -410,3 +410,12 @@ def test_a_picture_shows_itself_briefly() -> None:
     picture = draw(chain(["x" * 1000]), engine="builtin")
     assert repr(picture) == "<Picture of 3 nodes, placed by builtin>"
     assert picture._repr_svg_() == picture.svg
+
+
+def test_a_picture_never_mixes_old_and_new_numbers() -> None:
+    x = Value(2.0, label="x")
+    y = x * x
+    x.data = 5.0
+    with pytest.raises(RuntimeError, match="'x'"):
+        draw(y)
+    assert picture_or_none(y) is None

@@ -1,17 +1,18 @@
 """The ξ table of any expression: rows, names, sums over paths, and print in every format."""
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, exp, grad, jvp, log, logsumexp, primitive, tanh
+from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
 from autograd.steps import steps
 from viz import table, to_ascii
-from viz.algebra import simplify, written
+from viz.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
 from viz.notation import HTML, LATEX, TEXT, formula, width
 
 HOSTILE = [
@@ -243,3 +244,58 @@ def test_long_formulas_are_cut_and_shared_graphs_stay_small() -> None:
     text = str(table(y, limit=1000))
     assert "…" in text
     assert max(map(len, text.splitlines())) < 700
+
+
+def evaluate(e: Expr, values: dict[str, float]) -> float:
+    """The number that a printed formula says."""
+
+    def power(atom: Atom, n: float) -> float:
+        if isinstance(atom, Symbol):
+            x = values[atom.name]
+        elif isinstance(atom, Number):
+            x = atom.x
+        elif isinstance(atom, Call):
+            x = atom.op.ieee(*[evaluate(a, values) for a in atom.args])
+        else:
+            x = sum(c * math.prod(power(a, m) for a, m in factors) for c, factors in atom.terms)
+        return primitive("pow").ieee(x, n)
+
+    return sum(c * math.prod(power(a, m) for a, m in factors) for c, factors in e.terms)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(["+", "*", "-", "/", "1/", "exp", "neg", "2", "3", ".5", "square", "root"]), min_size=1, max_size=8
+    ),
+    st.sampled_from([-3.0, -0.7, 0.5, 2.0, 3.0]),
+    st.sampled_from([-2.0, 0.5, 1.0, 3.0]),
+    st.data(),
+)
+def test_every_formula_says_its_number(operations: list[str], a: float, b: float, data: st.DataObject) -> None:
+    """With numbers that coincide and with negative ones: what merges, cancels or moves is the same number."""
+    x, y = Value(a, label="x"), Value(b, label="y")
+    nodes = [x, y]
+    with errstate(invalid="ignore", divide="ignore"):
+        for operation in operations:
+            u, v = (data.draw(st.sampled_from(nodes)) for _ in range(2))
+            z = {
+                "+": lambda u, v: u + v, "*": lambda u, v: u * v, "-": lambda u, v: u - v, "/": lambda u, v: u / v,
+                "1/": lambda u, v: 1 / u, "exp": lambda u, v: exp(u / 4), "neg": lambda u, v: -u, "2": lambda u, v: 2 * u,
+                "3": lambda u, v: u / 3, ".5": lambda u, v: u * 0.5, "square": lambda u, v: u**2,
+                "root": lambda u, v: (u * v) ** 0.5,
+            }[operation](u, v)   # fmt: skip
+            nodes.append(z)
+        z = nodes[-1]
+        try:
+            formulas = [z, *grad(z, [x, y])]
+        except FloatingPointError:
+            return
+        for v in formulas:
+            for numeric in (False, True):
+                try:
+                    found = evaluate(simplify(v, {x: "x", y: "y"}, numeric), {"x": a, "y": b})
+                except (TooLong, ZeroDivisionError, OverflowError):
+                    continue
+                if math.isfinite(v.data) and 1e-9 < abs(v.data) < 1e9:   # not what cancels to noise
+                    assert found == pytest.approx(v.data, rel=1e-6)

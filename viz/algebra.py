@@ -87,22 +87,33 @@ class Expr:
         if not self.terms or not other.terms:
             return expr([])
         (c, left), (d, right) = self._factored(), other._factored()
-        powers = dict(left)
-        for atom, n in right:
+        powers: dict[Atom, float] = {}
+        for atom, n in (*left, *right):
             powers[atom] = powers.get(atom, 0.0) + n
-        kept = [(atom, n) for atom, n in powers.items() if n]
-        product = expr([(c * d, tuple(kept))])
-        return product._distributed() if c * d == 1 else product
+        factor, kept = c * d, []
+        for atom, n in powers.items():
+            rest = n
+            if isinstance(atom, Number):
+                if factor == atom.x:   # 3/3² is 1/3
+                    factor, rest = 1.0, n + 1
+                if _is_short(factor * atom.x ** rest):   # and 0.5/0.5 is 1
+                    factor, rest = factor * atom.x ** rest, 0.0
+            if rest:
+                kept.append((atom, rest))
+        product = expr([(factor, tuple(kept))])
+        return product._distributed() if factor == 1 else product
 
     def __pow__(self, n: float) -> Expr:
         c, factors = self._factored()
+        if n % 1 and not (c > 0 and (len(factors) < 2 and all([m == 1 for _, m in factors]))):
+            return expr([(1.0, ((Sum(self.terms), n),))])   # (x²)^½ is |x|, and (x·y)^½ may have no factors
         powers = [(atom, m * n) for atom, m in factors]
         if c == 1 or (c > 0 and not factors and _is_short(c ** n)):
             return expr([(c ** n, tuple(powers))])
         if c < 0 and n % 2 in (0, 1):
             sign = expr([((-1.0) ** n, ())])
             return sign * expr([(-c, factors)]) ** n if c != -1 else sign * expr([(1.0, tuple(powers))])
-        return expr([(1.0, ((Number(c), n), *powers))])
+        return expr([(1.0, ((Number(c), n),))]) * expr([(1.0, tuple(powers))])
 
     def _distributed(self) -> Expr:
         """c · (a + b) as c·a + c·b, if that is all it is."""
@@ -226,6 +237,8 @@ def _written_power(atom: Atom, n: float, style: Style) -> Term:
     if isinstance(atom, Symbol):
         term = style.symbol(atom.name)
     elif isinstance(atom, Number):
+        if _is_short(atom.x ** n):
+            return style.number(atom.x ** n)
         term = style.number(atom.x)
     elif isinstance(atom, Call):
         term = style.apply(atom.op, [written(a, style) for a in atom.args])

@@ -22,6 +22,7 @@ from threading import Lock
 from autograd.graph import topological
 from autograd.primitive import bounded
 from autograd.steps import xi_names
+from autograd.sweep import check_unchanged
 from autograd.value import Value
 
 from .layout import Curve, Point, layout, lead, ports
@@ -91,7 +92,8 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
               operand k "{prefix}-e{i}-{k}"; by default a hash of what is drawn
 
     Gradients are shown once there are any. TypeError unless `value` is a Value, ValueError for another choice or a graph
-    beyond the limit, RuntimeError if the engine that was asked for is missing or fails.
+    beyond the limit, RuntimeError if the engine that was asked for is missing or fails, or if a leaf was assigned after it
+    was used.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     >>> draw(a * b + a, engine="builtin")
@@ -164,6 +166,7 @@ def _depth_within(limit: int, depths: Mapping[Value, int]) -> int:
 
 def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engine: str | None = None, rankdir: str = "LR",
              limit: int, names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
+    check_unchanged(order)
     if names is None:
         names = xi_names(order[-1]) if len(order) <= NUMBERED else {}
     turn: Callable[[Point], Point] = (lambda p: p) if rankdir == "LR" else lambda p: (p[1], p[0])

@@ -23,7 +23,7 @@ _GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") 
 _ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
                         "₂": "2", "₁": "1", "₀": "0", "│": "|", "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
 # In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.
-_LATEX_SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'",
+_LATEX_SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'", "′": "'",
                   **{c: "\\" + c for c in "{}$&#_%"}, **{c: f"{{{c}}}" for c in "<>*[]!()-+/=:;,.\"'?@"}}
 
 
@@ -66,9 +66,11 @@ class Style:
             return self.term(f"{index[1]}<sub>{index[2]}</sub>" if index else html.escape(name))
         return self.term(name)
 
-    def number(self, x: float, digits: int = 6) -> Term:
-        """A number, to `digits` significant digits."""
-        text = f"{x + 0.0:.{digits}g}"
+    def number(self, x: float, digits: int | None = None) -> Term:
+        """A number, to `digits` significant digits, or so many that they say it exactly."""
+        text = f"{x + 0.0:.{digits or 6}g}"
+        if digits is None and float(text) != x and x == x:
+            text = repr(x).removesuffix(".0")
         mantissa, _, exponent = text.partition("e")
         power = 9
         if exponent:

@@ -7,6 +7,7 @@ down; backward mode, where the values are stored going down and dL/dξn then run
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,7 @@ class XiTables:
         return self.html()
 
 
-def table(y: Value, wrt: Sequence[Value] | None = None, *, mode: str = "both", rows: str = "auto", digits: int = 8,
+def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, mode: str = "both", rows: str = "auto", digits: int = 8,
           limit: int = 200, note: str = "") -> XiTables:
     """The ξ tables of `y`.
 
@@ -269,7 +270,10 @@ class _Typesetter:
             short = style.number(decimal, self.digits)
             if exact is None or exact.number() is not None:
                 return short
-            return f"{written(exact, style)} = {short}" if len(written(exact, TEXT)) <= 34 else short
+            text = written(exact, TEXT)
+            if len(text) > 34 or re.search(r"\.\d{8}", text):   # too long, or decimals anyway
+                return short
+            return f"{written(exact, style)} = {short}"
         return cell
 
     def _by(self, step: Step, partial: Partial) -> Cell:
