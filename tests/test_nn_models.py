@@ -94,7 +94,7 @@ def test_softmax_regression_learns_three_classes() -> None:
     assert costs[0] == pytest.approx(24 * math.log(3)) and costs[-1] < 2
     with no_grad():
         found = [np.array([p.data for p in model.probabilities(x)]) for x in X]
-    assert [p.argmax() for p in found] == list(y) and all(abs(p.sum() - 1) < 1e-12 for p in found)
+    assert [int(np.argmax(p)) for p in found] == list(y) and all(abs(p.sum() - 1) < 1e-12 for p in found)
 
 
 def test_one_vs_rest_is_k_logistic_regressions() -> None:
