@@ -11,11 +11,12 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from .check import differences
-from .command import Parser, Refused, run, takes
+from .command import Parser, Refused, run, say, takes
 from .data import DataError, read_columns
 from .derive import hessian, value_and_grad
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
         text, status, out = f"autograd: {error}\n", 2, err
     except (FloatingPointError, OverflowError, OSError) as error:
         text, status, out = f"autograd: {' '.join(str(error).split())}\n", 2, err
-    out.write(text if takes(out, text) else text.encode("ascii", "backslashreplace").decode())
+    say(out, text)
     return status
 
 
@@ -132,11 +133,13 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
 def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence[str],
                  rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> Result:
     """The sum over the rows (one empty row without data): "the gradient of a sum is the sum of gradients"."""
+    def value(row: Mapping[str, Any], xs: Sequence[Any]) -> Value:
+        return expression.evaluate({**given, **row, **dict(zip(wrt, xs, strict=True))})
+
     at = [given[name] for name in wrt]
     found, curvature = [], []
     for i, row in enumerate(rows, 1):
-        def f(xs: Sequence[Any], row: Mapping[str, Any] = row) -> Value:
-            return expression.evaluate({**given, **row, **dict(zip(wrt, xs, strict=True))})
+        f = partial(value, row)
         try:
             found.append(value_and_grad(f)(at))
             curvature += [[d for line in hessian(f)(at) for d in line]] if options.second else []
@@ -144,13 +147,13 @@ def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence
             if options.data is None:
                 raise
             raise ExpressionError(f"{options.data}, row {i}: {error.message}", expression.text, error.at) from None
-    value = math.fsum([v for v, _ in found])
+    sum_of_values = math.fsum([v for v, _ in found])
     gradient = [math.fsum(column) for column in zip(*[g for _, g in found], strict=True)]
     flat = [math.fsum(column) for column in zip(*curvature, strict=True)]
     worst = None
     if options.check and wrt:
         def total(xs: Sequence[Any]) -> float:
-            return math.fsum([expression.evaluate({**given, **row, **dict(zip(wrt, xs, strict=True))}).data for row in rows])
+            return math.fsum([value(row, xs).data for row in rows])
         try:
             numeric = differences(total, [at])[0]
         except ExpressionError as error:
@@ -159,7 +162,7 @@ def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence
     where = f"summed over {len(rows)} rows of {options.data}; " if options.data is not None else ""
     symbol = "L" if "L" not in expression.names else "f"
     title = f"{symbol} = {expression.text}   {where}{', '.join([f'{name} = {x:g}' for name, x in given.items()])}".rstrip("; ")
-    return Result(symbol, title, value, dict(zip(wrt, gradient, strict=True)),
+    return Result(symbol, title, sum_of_values, dict(zip(wrt, gradient, strict=True)),
                   [flat[i:i + len(wrt)] for i in range(0, len(flat), len(wrt))] if options.second else None, worst)
 
 

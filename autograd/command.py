@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-__all__ = ["Parser", "Refused", "run", "takes"]
+__all__ = ["Parser", "Refused", "run", "say", "takes"]
 
 
 class Refused(Exception):
@@ -43,3 +43,8 @@ def takes(stream: TextIO, text: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def say(stream: TextIO, text: str) -> None:
+    """Write `text`, its characters escaped where the stream's encoding has not all of them."""
+    stream.write(text if takes(stream, text) else text.encode("ascii", "backslashreplace").decode())

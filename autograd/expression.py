@@ -55,9 +55,9 @@ class ExpressionError(ValueError):
 class Expression:
     """A parsed expression: `text`, the `names` of its variables in order of appearance, and `evaluate`."""
 
-    def __init__(self, text: str, program: list[tuple[Any, int, int]], names: dict[str, int]) -> None:
-        self.text, self._program, self._places = text, program, names
-        self.names = tuple(names)
+    def __init__(self, text: str, program: list[tuple[Any, int, int]]) -> None:
+        self.text, self._program = text, program
+        self.names = tuple(dict.fromkeys([what for what, _, _ in program if isinstance(what, str)]))
 
     def evaluate(self, values: Mapping[str, Value]) -> Value:
         """The Value of the expression; what has no variable in it is computed as plain numbers.
@@ -114,7 +114,6 @@ def parse(text: str) -> Expression:
     program: list[tuple[Any, int, int]] = []       # (a number, name or function; how many arguments; place in the text)
     pending: list[tuple[str, int, Any, int]] = []  # (sign, precedence, function, place), waiting for what is right of it
     counts: list[int] = []                         # arguments so far of each open bracket
-    names: dict[str, int] = {}
     operand = False                                # whether what stands directly left is a complete operand
     at = 0
 
@@ -150,7 +149,6 @@ def parse(text: str) -> Expression:
             elif token in FUNCTIONS:
                 raise fail(f"{token} is a function: write {token}(…)", place)
             else:
-                names.setdefault(token, place)
                 program.append((token, 0, place))
                 operand = True
         elif token == "(":
@@ -191,7 +189,7 @@ def parse(text: str) -> Expression:
     flush(0)
     if pending:
         raise fail("this '(' is never closed", text.index("(", pending[-1][3]))
-    return Expression(text, program, names)
+    return Expression(text, program)
 
 
 def _takes(function: Callable[..., Any], n: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from autograd.command import Parser, Refused, run, takes
+from autograd.command import Parser, Refused, run, say
 
 from .activations import ACTIVATIONS
 from .callbacks import History
@@ -237,7 +237,7 @@ def _real(low: float, high: float, open: bool = False) -> Any:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(text if takes(stream, text) else text.encode("ascii", "backslashreplace").decode())
+    say(stream, text)
     stream.flush()
 
 

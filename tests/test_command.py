@@ -1,6 +1,5 @@
 """python3 -m autograd, as a user runs it."""
 
-import io
 import json
 import os
 import subprocess
@@ -9,6 +8,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from commands import run_command
 
 from autograd.__main__ import main
 
@@ -18,13 +18,7 @@ LOSS = "-(y*log(1/(1+exp(-(b+w*x)))) + (1-y)*log(1-1/(1+exp(-(b+w*x)))))"
 
 def run(*words: str, encoding: str = "utf-8") -> tuple[int, str, str]:
     """The exit status, what was printed, and what the user was told."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
-    status = main(words, out, err)
-    texts = []
-    for stream in (out, err):
-        stream.seek(0)
-        texts.append(stream.read())
-    return status, texts[0], texts[1]
+    return run_command(main, words, encoding)
 
 
 @pytest.fixture(autouse=True)

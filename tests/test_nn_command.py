@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_command
 
 from nn.__main__ import main
 from nn.report import Trial, report
@@ -20,13 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(*words: str, encoding: str = "utf-8") -> tuple[int, str, str]:
     """The exit status, what was printed, and what the user was told."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
-    status = main(words, out, err)
-    texts = []
-    for stream in (out, err):
-        stream.seek(0)
-        texts.append(stream.read())
-    return status, texts[0], texts[1]
+    return run_command(main, words, encoding)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autograd import Primitive, Value, topological
@@ -161,13 +161,14 @@ def formula(v: Value, names: Mapping[Value, str], style: Style = TEXT) -> Term:
     return text[v]
 
 
-def width(text: str) -> int:
-    """The columns that `text` takes in a terminal.
+def width(text: Iterable[str]) -> int:
+    """The columns that `text` takes in a terminal: 2 for a Chinese character or an emoji, 0 for a combining mark.
 
     >>> width("ξ̂"), width("数")
     (1, 2)
     """
-    return sum([0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text])
+    return sum([0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(c) in "WF")
+                for c in text])
 
 
 def to_ascii(text: str) -> str:

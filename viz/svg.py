@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from .layout import Curve, Point
+from .notation import width as columns
 
 __all__ = ["Box", "Link", "dot_file", "svg_file", "visible", "whole"]
 
@@ -47,8 +48,8 @@ class Box:
     @property
     def size(self) -> Point:
         """Width and height in px, with room for the text in any monospace font; no less than `least`."""
-        header = _cells(self.name) + (2 + _cells(self.op) if self.op else 0)
-        cells = max([header, *[_cells(caption) + 1 + _cells(number) for caption, number in self.rows]])
+        header = columns(self.name) + (2 + columns(self.op) if self.op else 0)
+        cells = max([header, *[columns(caption) + 1 + columns(number) for caption, number in self.rows]])
         width, height = cells * CELL + 2 * PADDING, HEADER + (ROW * len(self.rows) + 6 if self.rows else -2)
         return round(max(width, 72.0 if self.rows else 28.0, self.least[0]), 1), max(height, self.least[1])
 
@@ -71,13 +72,13 @@ def visible(text: str, limit: int = 24) -> str:
     """
     kept, marks = [], 0
     for c in whole(text, 4 * limit):
-        marks = 0 if _cells(c) else marks + 1
+        marks = 0 if columns(c) else marks + 1
         if marks <= 2:   # combining marks pile up without bound
             kept.append(c)
-    excess = _cells(kept) - limit
+    excess = columns(kept) - limit
     if excess > 0:
         while excess > -1:
-            excess -= _cells(kept.pop())
+            excess -= columns(kept.pop())
         kept.append("…")
     shown = "".join(kept)
     return f"\u2068{shown}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown) else shown
@@ -94,12 +95,6 @@ def _symbol(c: str) -> str:
         return chr(0x2400 + ord(c)) if c < " " else "␡"
     directs = unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
     return "\ufffd" if directs or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "\ufffe\uffff" else c
-
-
-def _cells(text: Sequence[str]) -> int:
-    """How many columns of a terminal `text` takes: 2 for a Chinese character or an emoji, 0 for a combining mark."""
-    return sum([0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(c) in "WF")
-                for c in text])
 
 
 def svg_file(boxes: Sequence[Box], links: Sequence[Link], centres: Sequence[Point], curves: Sequence[Curve], *,
