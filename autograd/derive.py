@@ -23,7 +23,7 @@ from typing import Any, overload
 
 from .graph import topological
 from .primitive import bounded, errstate, to_float
-from .primitives import pow_, strong_mul
+from .primitives import add, mul, pow_, strong_mul
 from .structure import leaves_of, nested, shaped, variables
 from .sweep import blame, check_unchanged, dependents, forward, numbers, power_slopes, reverse, times_numbers
 from .value import Value, constant, recording
@@ -38,7 +38,12 @@ _DEPTH: ContextVar[int] = ContextVar("autograd_depth", default=0)   # of derivat
 
 def formulas(v: Value) -> Sequence[Any]:
     """The local partials of `v` as Values, to differentiate again; plain numbers stay plain."""
-    op, xs = v.op, [a.data if a.constant else a for a in v.args]
+    op = v.op
+    if op is add:   # sums and products are nearly all nodes of most graphs
+        return 1.0, 1.0
+    xs = [a._data if a.constant else a for a in v.args]
+    if op is mul:
+        return xs[1], xs[0]
     assert op is not None
     with errstate(invalid="ignore", divide="ignore"):
         try:
@@ -62,7 +67,7 @@ def times(g: Any, d: Any) -> Any:
     return g * d
 
 
-def _adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:
+def adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:
     """Σ seed · ∂root/∂x for every x: one reverse sweep."""
     order = topological(*seeds)
     check_unchanged(order)
@@ -81,7 +86,7 @@ def _tangents(ys: Sequence[Value], seeds: Mapping[Value, Any], symbolic: bool = 
 
 
 def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Value], symbolic: bool) -> list[Any]:
-    if any([x != x for x in results]):
+    if any([_number(x) != _number(x) and not getattr(x, "symbolic", False) for x in results]):
         blame(order, lambda v: _number(flow.get(v, 0.0)))
     if not symbolic:
         return results
@@ -90,7 +95,7 @@ def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Valu
 
 
 def _number(x: Any) -> float:
-    return x.data if isinstance(x, Value) else float(x)
+    return x._data if isinstance(x, Value) else float(x)
 
 
 # ---- derivatives of Values and of functions
@@ -119,8 +124,8 @@ def grad(y: Any, xs: Any = 0, *, argnums: int | Sequence[int] | None = None) -> 
         both = value_and_grad(y, xs if argnums is None else argnums)
         return _named(lambda *args, **given: both(*args, **given)[1], "grad", y)
     if isinstance(xs, Value):
-        return _adjoints({y: 1.0}, [xs])[0]
-    return _adjoints({y: 1.0}, _values(xs, "grad"))
+        return adjoints({y: 1.0}, [xs])[0]
+    return adjoints({y: 1.0}, _values(xs, "grad"))
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -134,7 +139,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     def both(*args: Any, **given: Any) -> Any:
         with _call(f, args, argnums, given) as (xs, inputs, output, symbolic):
             y = _single(output, f)
-            derivatives = _adjoints({y: 1.0}, xs, symbolic)
+            derivatives = adjoints({y: 1.0}, xs, symbolic)
             return y if symbolic else y.data, shaped(inputs, derivatives)
     return _named(both, "value_and_grad", _function(f, "value_and_grad"))
 
@@ -158,7 +163,7 @@ def jacobian(ys: Any, xs: Any = 0) -> Any:
 
     def matrix(*args: Any, **given: Any) -> Any:
         with _call(ys, args, xs, given) as (at, inputs, output, symbolic):
-            rows = [_adjoints({y: 1.0}, at, symbolic) for y in _outputs(output)]
+            rows = [adjoints({y: 1.0}, at, symbolic) for y in _outputs(output)]
             return nested(output, inputs, rows)
     return _named(matrix, "jacobian", ys)
 
@@ -174,11 +179,11 @@ def hessian(y: Any, xs: Any = 0) -> Any:
     [[10.0, 6.0], [6.0, 0.0]]
     """
     if isinstance(y, Value):
-        return [_adjoints({d: 1.0}, _values(xs, "hessian")) for d in grad(y, _values(xs, "hessian"))]
+        return [adjoints({d: 1.0}, _values(xs, "hessian")) for d in grad(y, _values(xs, "hessian"))]
 
     def matrix(*args: Any, **given: Any) -> Any:
         with _call(y, args, xs, given) as (at, inputs, output, symbolic):
-            rows = [_adjoints({d: 1.0}, at, symbolic) for d in grad(_single(output, y), at)]
+            rows = [adjoints({d: 1.0}, at, symbolic) for d in grad(_single(output, y), at)]
             return nested(inputs, inputs, rows)
     return _named(matrix, "hessian", _function(y, "hessian"))
 
@@ -214,9 +219,9 @@ def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
     """
     if not callable(y):
         ys = [y] if isinstance(y, Value) else _values(y, "vjp")
-        return _adjoints(_seeds(ys, _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp"))
+        return adjoints(_seeds(ys, _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp"))
     with _call_at(y, xs) as (at, inputs, output, symbolic):
-        found = _adjoints(_seeds(_outputs(output), _flat(output, u, "vjp", "y", "u")), at, symbolic)
+        found = adjoints(_seeds(_outputs(output), _flat(output, u, "vjp", "y", "u")), at, symbolic)
         return _result(output, symbolic), shaped(inputs, found)
 
 
@@ -253,7 +258,7 @@ def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int],
     depth = _DEPTH.get()
     token = _DEPTH.set(depth + 1)
     try:
-        with recording(True):   # whatever no_grad stands around it: a derivative was asked for
+        with recording():   # whatever no_grad stands around it: a derivative was asked for
             output = f(*made, **given)
     finally:
         _DEPTH.reset(token)

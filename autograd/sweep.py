@@ -55,9 +55,11 @@ def reverse(order: Sequence[Value], seeds: Mapping[Value, Any], needed: Collecti
     for v in reversed(order):
         if v.args and v in adjoint:
             g = adjoint[v]
-            for a, d in zip(v.args, local(v), strict=True):
-                if a in needed and (term := times(g, d)) is not None:
-                    adjoint[a] = adjoint[a] + term if a in adjoint else term
+            for a, d in zip(v.args, local(v)):   # noqa: B905   # strict is slower, and the partials' arity is the row's
+                if a in needed:
+                    term = times(g, d)
+                    if term is not None:
+                        adjoint[a] = adjoint[a] + term if a in adjoint else term
     return adjoint
 
 

@@ -10,6 +10,7 @@ down only: no node knows its users and there is no cycle, so a graph dies as soo
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,8 +26,6 @@ from .sweep import blame, check_unchanged, sweep
 
 __all__ = ["Value", "no_grad"]
 
-_RECORDING: ContextVar[bool] = ContextVar("autograd_recording", default=True)
-_recording = _RECORDING.get
 _clock, _tick = 0, Lock()   # counts assignments to leaves, so that a sweep can tell old numbers from new ones
 _new = object.__new__
 _add, _mul = p.add, p.mul
@@ -52,7 +51,8 @@ class Value:
     __slots__ = ("_data", "_time", "grad", "label")
     op: Primitive | None = None
     args: tuple[Value, ...] = ()
-    constant = False
+    constant = False   # whether it is no variable
+    symbolic = False   # whether it stands for a number that is not known
 
     def __init__(self, data: Any, label: str | None = None) -> None:
         if label is not None and not isinstance(label, str):
@@ -85,13 +85,13 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        recorded = _recording()
-        v: Any = _new(Result if recorded else Constant)
+        kind = _recording()
+        v: Any = _new(kind)
         v._data = self._data + other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        if recorded:
+        if kind is not Constant:
             v.op = _add
             v.args = (self, other)
         return v  # type: ignore[no-any-return]
@@ -101,13 +101,13 @@ class Value:
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
-        recorded = _recording()
-        v: Any = _new(Result if recorded else Constant)
+        kind = _recording()
+        v: Any = _new(kind)
         v._data = self._data * other._data
         v._time = _clock
         v.grad = 0.0
         v.label = None
-        if recorded:
+        if kind is not Constant:
             v.op = _mul
             v.args = (self, other)
         return v  # type: ignore[no-any-return]
@@ -333,25 +333,33 @@ class Result(Value):
                            labels)
 
 
+_RECORDING: ContextVar[type[Value]] = ContextVar("autograd_recording", default=Result)   # what an operation makes
+_recording = _RECORDING.get
+
+
 def apply(op: Primitive, *args: Value) -> Value:
     """op(*args), recorded."""
-    data = [a._data for a in args]
-    try:
-        y = op.value(*data)
-    except (ArithmeticError, ValueError):
-        y = op.evaluate(*data, names=[a.label for a in args])
-    if type(y) is not float:
-        y = to_float(y, f"the value of {op.name}")
-    if not _recording():
-        return constant(y)
-    v = _new(Result)
+    kind = _recording()
+    if kind.symbolic:
+        y = math.nan
+    else:
+        data = [a._data for a in args]
+        try:
+            y = op.value(*data)
+        except (ArithmeticError, ValueError):
+            y = op.evaluate(*data, names=[a.label for a in args])
+        if type(y) is not float:
+            y = to_float(y, f"the value of {op.name}")
+        if kind is Constant:
+            return constant(y)
+    v: Any = _new(kind)
     v._data = y
     v._time = _clock
     v.grad = 0.0
     v.label = None
     v.op = op
     v.args = args
-    return v
+    return v  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -366,14 +374,14 @@ def no_grad() -> Iterator[None]:
     >>> y.data, y.args
     (9.0, ())
     """
-    with recording(False):
+    with recording(Constant):
         yield
 
 
 @contextmanager
-def recording(on: bool) -> Iterator[None]:
-    """Within it, results are recorded, or are not."""
-    token = _RECORDING.set(on)
+def recording(kind: type[Value] | None = None) -> Iterator[None]:
+    """Within it, operations make a `kind` of Value: by default a Result, or what they make already if that is recorded too."""
+    token = _RECORDING.set(kind or (Result if _recording() is Constant else _recording()))
     try:
         yield
     finally:
@@ -401,7 +409,7 @@ def _operand(x: Any) -> Any:
 
 
 def _number(x: Any) -> Any:
-    return x._data if isinstance(x, Value) else x
+    return x.data if isinstance(x, Value) else x
 
 
 def _assemble(leaves: list[Value], ops: list[Primitive], counts: list[int], places: list[int], data: list[float],

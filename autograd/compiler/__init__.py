@@ -1,0 +1,12 @@
+"""Compilation: a graph as a program that runs on many numbers at once.
+
+    trace → simplify → roll → run         one file for each, in this order
+
+`compile` takes a graph of Values, `compile_function` a Python function. Derivatives are graphs like any other, so the
+compiler knows no rule of differentiation.
+"""
+
+from .compiled import Compiled, CompiledFunction, compile, compile_function
+from .trace import TraceError
+
+__all__ = ["Compiled", "CompiledFunction", "TraceError", "compile", "compile_function"]

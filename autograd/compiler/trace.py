@@ -1,0 +1,91 @@
+"""Step 1, trace: from Values, or from a Python function, to a graph of symbols.
+
+A graph of Values is a trace already. A function is traced by calling it with symbols: Values whose number is not known, and
+whose results are symbols. What would need the number (a comparison, bool, float, `.data`) raises TraceError, so that no
+branch is taken silently for all numbers to come. Derivatives are traced too: `gradient` is the reverse sweep on symbols.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from ..derive import formulas
+from ..graph import topological
+from ..sweep import dependents, reverse
+from ..value import Result, Value, constant, recording
+
+__all__ = ["Symbol", "TraceError", "gradient", "tracing"]
+
+
+class TraceError(TypeError):
+    """A traced function asked for a number that is not known while it is traced."""
+
+
+def _refused(what: str, instead: str) -> Any:
+    def refuse(self: Value, *_: Any) -> NoReturn:
+        name = "a traced value" if self.label is None else f"the traced value {self.label!r}"
+        raise TraceError(f"{what} of {name}: a compiled function runs for all numbers, so while it is traced there is none; "
+                         f"{instead}")
+    return refuse
+
+
+_BRANCH = "use relu, maximum, minimum, abs, or where(step(a - b), …, …) in place of a branch"
+_NUMBER = "keep to arithmetic and autograd's functions, or do not compile it"
+
+
+class Symbol(Value):
+    """A Value that stands for a number which is not known yet."""
+
+    __slots__ = ()
+    symbolic = True
+
+    def __init__(self, label: str | None = None) -> None:
+        super().__init__(math.nan, label)
+
+    data = property(_refused(".data", _NUMBER), _refused("assignment to .data", _NUMBER))  # type: ignore[assignment]
+    item = __float__ = __int__ = __complex__ = __index__ = _refused("float()", _NUMBER)
+    detach = _refused("detach()", "give the number to the function as an argument that is not differentiated")
+    backward = _refused("backward()", "use autograd.grad, which gives the derivative as Values")
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison", _BRANCH)
+    __bool__ = _refused("the truth", _BRANCH)
+    __hash__ = object.__hash__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"Symbol({self.label or (self.op.name if self.op else '')!r})"
+
+
+class SymbolicResult(Symbol, Result):
+    """What an operation on symbols gives."""
+
+    __slots__ = ()
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Within it, every operation gives a symbol, and none is computed."""
+    with recording(SymbolicResult):
+        yield
+
+
+def gradient(seeds: dict[Value, Any], xs: Sequence[Value]) -> list[Value]:
+    """Σ seed · ∂y/∂x for every x, as symbols: no number is looked at, so the formulas hold for all of them."""
+    with tracing():
+        order = topological(*seeds)
+        adjoint = reverse(order, seeds, dependents(order, xs), formulas, _times)
+        found = [adjoint.get(x, 0.0) for x in xs]
+    return [x if isinstance(x, Value) else constant(x) for x in found]
+
+
+def _times(g: Any, d: Any) -> Any:
+    """g · d, where a plain 0 contributes nothing and a plain ±1 leaves no product."""
+    if isinstance(d, Value):
+        d, g = g, d
+    if isinstance(d, Value):
+        return g * d
+    return None if d == 0 else g if d == 1 else -g if d == -1 else g * d
