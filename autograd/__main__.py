@@ -96,11 +96,11 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     wrt = _wrt(options.wrt, ["W"] if lecture else [name for name in given if name in expression.names], given)
     result = _derivatives(expression, given, wrt, rows, options)
     if options.data is not None:
-        if options.svg or options.output:
-            raise Refused("a picture is of one expression: leave out --data, or --svg and -o")
+        if options.svg or options.output or options.explore:
+            raise Refused("a picture is of one expression: leave out --data, or --svg, --explore and -o")
         return _written(result, None, options, ascii), int(not result.agrees)
 
-    from viz import draw, table
+    from viz import draw, explore, table
     variables = {name: Value(x, label=name) for name, x in given.items()}
     y = expression.evaluate(variables)
     if y.args:
@@ -110,18 +110,20 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
         if len(topological(y)) <= READABLE:
             tables = table(y, [variables[name] for name in wrt], mode=options.mode, digits=options.digits or 8,
                            limit=READABLE, note=ERRATA if lecture else "")
-        target = _target(options, lecture)
-        if target is not None:
+        files: dict[Path, Any] = {}
+        if options.explore:
+            files[Path(options.explore)] = explore(y, wrt=[variables[name] for name in wrt])
+        if (target := _target(options, lecture)) is not None:
             y.backward()
-            picture = draw(y)
+            files[target] = draw(y)
     except ValueError as error:
         raise Refused(str(error)) from None
     text = _written(result, tables, options, ascii)
     if tables is None and options.format == "text":
         text = f"(more than {READABLE} operations: no table)\n\n{text}"
-    if target is not None:
+    for target, made in files.items():
         try:
-            picture.save(target)
+            made.save(target)
         except ValueError as error:
             raise Refused(str(error)) from None
         except OSError as error:
@@ -212,6 +214,7 @@ def _parser() -> Parser:
                         help="how to print")
     parser.add_argument("--digits", type=_digits, metavar="N", help="significant digits, 1 to 17")
     parser.add_argument("--svg", metavar="FILE", help="write the picture of the graph (.svg or .dot)")
+    parser.add_argument("--explore", metavar="FILE", help="write a page that steps through the computation (.html)")
     parser.add_argument("-o", dest="output", metavar="PATH", help="write the picture there; in a folder it is called xi.svg")
     parser.add_argument("--second", action="store_true", help="add the second derivatives")
     parser.add_argument("--check", action="store_true", help="compare the gradient with central differences")

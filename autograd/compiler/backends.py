@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from time import perf_counter
 from typing import Any, Protocol
 
-from .python import python_function, python_source
+from .python_backend import python_function, python_source
 from .simplify import Program
 
 __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
 
 NAMES = ("auto", "python", "numpy", "llvm")
+_CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
 
 
 class Kernel(Protocol):
@@ -59,14 +61,100 @@ class PythonKernel:
         return self.source
 
 
+class ArrayKernel:
+    """A rolled program on buffers of chunks of the batch. A chunk's size depends on the program alone, and the chunks' sums
+    are added in their order, so that the result does not depend on the number of threads."""
+
+    single = None
+
+    def __init__(self, program: Program, widths: Sequence[int], threads: int | None) -> None:
+        from .roll import roll
+        start = perf_counter()
+        self.rolled = roll(program)
+        self.sums, self.width = program.sums, program.shared
+        self.threads, self.pool = threads, None
+        self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
+        self.each, self.each_shared = self.rolled.each, self.rolled.each_shared
+        self.outputs = len(program.outputs) - self.sums
+        self.make(self.rolled, widths)
+        self.stats = {"nodes": len(program.ops), "seconds": perf_counter() - start, **self.measures()}
+
+    def __call__(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """In one chunk, or in several of nearly equal size."""
+        import numpy as np
+        if B <= self.lanes:
+            return self.run(shared, varying, B)
+        parts = -(-B // self.lanes)
+        cuts = [B * k // parts for k in range(parts + 1)]
+        pieces = [[x[a:b] for x in varying] for a, b in pairwise(cuts)]
+        if self.threads is None or self.threads == 1:
+            done = [self.run(shared, piece, b - a) for piece, (a, b) in zip(pieces, pairwise(cuts), strict=True)]
+        else:
+            if self.pool is None:
+                from concurrent.futures import ThreadPoolExecutor
+                self.pool = ThreadPoolExecutor(self.threads, "autograd")
+            done = list(self.pool.map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
+        sums = done[0][0]
+        for part, _ in done[1:]:
+            sums += part
+        return sums, np.concatenate([each for _, each in done], axis=1)
+
+
+class NumpyKernel(ArrayKernel):
+    """Rolled, as numpy statements."""
+
+    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+        """Write the statements."""
+        from .numpy_backend import NumpyProgram
+        self.numpy = NumpyProgram(rolled, widths)
+        self.source = self.numpy.source
+        self.free: dict[int, list[Any]] = {}   # size of a chunk → functions that no call is using
+
+    def measures(self) -> dict[str, Any]:
+        """What `stats` tells."""
+        return {"backend": "numpy", "statements": len(self.numpy.lines), "flops": self.rolled.flops}
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """One chunk, on buffers of its size that nobody else uses now."""
+        import numpy as np
+        try:
+            f, buffers = self.free[B].pop()
+        except (KeyError, IndexError):
+            f, buffers = self.numpy.bind(B)
+        U, V, G, at = buffers["U"], buffers["V"], np.empty(self.sums), 0
+        for x in shared:
+            U[at:at + len(x)] = x
+            at += len(x)
+        with np.errstate(all="ignore"):
+            f(G, *varying)
+        each = np.empty((self.outputs, B))
+        if self.outputs:
+            each[self.each[0]] = V[self.each[1]]
+            each[self.each_shared[0]] = U[self.each_shared[1], None]
+        if len(self.free) > 2 and B not in self.free:
+            self.free = {}
+        self.free.setdefault(B, []).append((f, buffers))
+        return G, each
+
+    def __str__(self) -> str:
+        return self.source
+
+
 def check(backend: str) -> None:
     """ValueError unless there is a backend of that name, ImportError if it needs what is not installed."""
     if backend not in NAMES:
         raise ValueError(f"compile(backend={backend!r}): there are {', '.join(NAMES)}")
 
 
-def kernel(program: Program, backend: str, batched: bool, threads: int | None) -> Any:
-    """The kernel that runs `program`."""
+def on_arrays(backend: str, batched: bool) -> bool:
+    """Whether a program will be rolled."""
+    return backend in ("numpy", "llvm") or (backend == "auto" and batched)
+
+
+def kernel(program: Program, backend: str, batched: bool, widths: Sequence[int], threads: int | None) -> Any:
+    """The kernel that runs `program`, whose varying inputs come in arguments of these widths."""
+    if on_arrays(backend, batched):
+        return NumpyKernel(program, widths, threads)
     return PythonKernel(program)
 
 

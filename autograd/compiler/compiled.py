@@ -176,14 +176,17 @@ class _Plan:
         self.varying = [i for i in places if i not in self.shared]   # of no batch: all, in a batch of one
         summed = bool(f.reduce and batched)
         pieces = [(summed, 0, f.outputs), *[(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]]
-        self.pieces = sorted(pieces, key=lambda piece: not piece[0])
-        self.xs = [v for _, k, _ in self.pieces if k for v in f._leaves[self.wrt[k - 1]]]
+        pieces.sort(key=lambda piece: not piece[0])
+        self.pieces = [(total, k, x, len(leaves_of(x)), _shape(x)) for total, k, x in pieces]
+        self.xs = [v for _, k, *_ in self.pieces if k for v in f._leaves[self.wrt[k - 1]]]
         with collector_off():
             ends = [*f._ys, *(gradient({f.outputs: 1.0}, self.xs) if derivative else [])]
             self.program = simplify(ends, [v for i in self.shared for v in f._leaves[i]] + f._captured,
                                     [v for i in self.varying for v in f._leaves[i]],
-                                    sum([len(leaves_of(x)) for total, _, x in self.pieces if total]))
-            self.kernel = backends.kernel(self.program, f.backend, bool(batched), f.threads)
+                                    sum([n for total, _, _, n, _ in self.pieces if total]),
+                                    lowered=backends.on_arrays(f.backend, bool(batched)))
+            self.kernel = backends.kernel(self.program, f.backend, bool(batched), [len(f._leaves[i]) for i in self.varying],
+                                          f.threads)
 
     def run(self, args: Sequence[Any]) -> list[Any]:
         """The outputs, and the derivative if it has one, in their structures."""
@@ -252,7 +255,7 @@ class _Plan:
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
         rest, made = iter(found), [None] * len(self.pieces)
-        for _, k, template in self.pieces:
+        for _, k, template, *_ in self.pieces:
             like = args[self.wrt[k - 1]] if k and hasattr(args[self.wrt[k - 1]], "dtype") else template
             made[k] = shaped(like, rest)
         return made
@@ -261,10 +264,9 @@ class _Plan:
         """Of a batch: arrays."""
         made: list[Any] = [None] * len(self.pieces)
         places = {True: 0, False: 0}
-        for total, k, template in self.pieces:
-            n, start = len(leaves_of(template)), places[total]
+        for total, k, template, n, shape in self.pieces:
+            start = places[total]
             places[total] += n
-            shape = _shape(template)
             part = sums[start:start + n] if total else each[start:start + n]
             if shape is None:
                 made[k] = shaped(template, part.tolist() if total else list(part))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 from ..graph import topological
 from ..primitive import Primitive
-from ..primitives import add, mul, neg
+from ..primitives import add, exp, log, logsumexp, mul, neg, shift
 from ..value import Value
 from .trace import TraceError
 
@@ -46,8 +47,12 @@ class Program:
     labels: dict[int, str] = field(default_factory=dict)
 
 
-def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequence[Value], sums: int = 0) -> Program:
-    """The program that computes `outputs` from the inputs; TraceError if they need a symbol that is neither."""
+def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequence[Value], sums: int = 0,
+             lowered: bool = False) -> Program:
+    """The program that computes `outputs` from the inputs; TraceError if they need a symbol that is neither.
+
+    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials.
+    """
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
     lines: dict[Value, int] = {}
@@ -66,32 +71,43 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             numbers[known[key]] = x
         return known[key]
 
+    def emit(op: Primitive, *of: int) -> int:
+        """The line of op(*of): one that is there, or a new one."""
+        if op in _COMMUTE and of[0] > of[1]:
+            of = of[1], of[0]
+        i = known.get((op, of))
+        if i is None:
+            if not numbers.keys().isdisjoint(of):
+                i = _of_numbers(op, of, numbers, number)
+            elif op is neg and ops[of[0]] is neg:
+                i = args[of[0]][0]
+            elif lowered and op is logsumexp:
+                m = emit(shift, *of)
+                minus = emit(neg, m)
+                i = emit(add, m, emit(log, reduce(lambda a, b: emit(add, a, b), [emit(exp, emit(add, x, minus)) for x in of])))
+            if i is None:
+                i = line(op, of, True in [varies[a] for a in of])
+            known[op, of] = i
+        return i
+
     for v in shared:
         lines[v] = line(None, (), False)
     for v in varying:
         lines[v] = line(None, (), True)
     for v in topological(*outputs, stop=lines):
-        if v in lines:
-            continue
         op = v.op
-        if op is None:
+        if op is not None:
+            if v in lines:   # an output that is an input
+                continue
+            of = v.args
+            i = emit(op, lines[of[0]], lines[of[1]]) if len(of) == 2 else emit(op, *[lines[a] for a in of])
+            lines[v] = i
+            if v.label is not None:
+                labels[i] = v.label
+        elif v not in lines:
             if v.symbolic:
                 raise TraceError(f"{v!r} is no input of what is compiled: it was kept from another trace")
             lines[v] = number(v.data)
-            continue
-        of = tuple([lines[a] for a in v.args])
-        if op in _COMMUTE and of[0] > of[1]:
-            of = of[1], of[0]
-        key = op, of
-        i = known.get(key)
-        if i is None:
-            i = _rewritten(program, op, of, number)
-            if i is None:
-                i = line(op, of, True in [varies[a] for a in of])
-            known[key] = i
-        lines[v] = i
-        if v.label is not None:
-            labels[i] = v.label
     program.outputs = [lines[v] for v in outputs]
     for v in (*shared, *varying):
         if v.label is not None:
@@ -99,15 +115,12 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     return program
 
 
-def _rewritten(program: Program, op: Primitive, of: tuple[int, ...], number: Callable[[float], int]) -> int | None:
-    """The line that equals op(*of) exactly and is there already, or a number; None if a new line is needed."""
-    numbers = program.numbers
-    if numbers and all([a in numbers for a in of]):
+def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int]) -> int | None:
+    """The line that equals op(*of), where some of `of` are numbers, if that needs no operation."""
+    if all([a in numbers for a in of]):
         return number(op.ieee(*[numbers[a] for a in of]))
     if op is mul:
         for a, b in (of, of[::-1]):
             if numbers.get(a) == 1.0:
                 return b
-    if op is neg and program.ops[of[0]] is neg:
-        return program.args[of[0]][0]
     return None

@@ -1,0 +1,582 @@
+"""Step 3, roll: from lines of scalars to instructions on arrays.
+
+    flatten   sums inside sums become one sum of products:        y = Σ c·a·b + Σ c·a
+    pack      lines of one form and level are computed together, in rows that lie side by side
+    match     rows that share their factors are a matrix product: forward W x, backward Wᵀδ, and δ hᵀ summed over a batch
+
+What all examples share is in U, one number a row; what varies in V, a row of B numbers. Reordering a sum changes its
+last bits; nothing else is changed. All is done on index arrays, a few numpy calls for a pack: a graph of a third of
+a million nodes takes half a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..primitive import Primitive
+from ..primitives import add, mul, neg, pow_
+from .simplify import Program
+
+__all__ = ["Apply", "Linear", "MatMul", "Outer", "Products", "Rolled", "RowSum", "Spread", "affine", "roll"]
+
+Array = Any   # a numpy array
+_LINEAR_MOST = 8            # a longer sum of rows is a matrix product with numbers
+_MODERATE = 1e-50, 1e50     # constants that may be multiplied together
+
+
+@dataclass
+class Instruction:
+    """What is written: the rows start … start + size of U (shared) or V. `first`: it sets them, else it adds to them."""
+
+    shared: bool
+    start: int
+    size: int
+    first: bool
+
+
+@dataclass
+class Apply(Instruction):
+    """A primitive, row by row: of each argument, whether it is in U, and its rows."""
+
+    op: Primitive
+    args: list[tuple[bool, Array]]
+
+
+@dataclass
+class MatMul(Instruction):
+    """Of each group g: rows of W (g, r, m) in U times rows of H (g, m, c) in V; the results lie in the order (g, r, c)."""
+
+    W: Array
+    H: Array
+
+
+@dataclass
+class Products(Instruction):
+    """Σ_j C[j] · A[:, j] · B[:, j], both in U or both in V."""
+
+    C: Array
+    A: Array
+    B: Array
+
+
+@dataclass
+class Linear(Instruction):
+    """Σ_j C[j] · A[:, j]."""
+
+    C: Array
+    A: Array
+
+
+@dataclass
+class Spread(Instruction):
+    """Rows of U, the same for every example."""
+
+    A: Array
+
+
+@dataclass
+class Outer:
+    """sums[dst[g, r, c]] = Σ over the batch and j of C[j] · A[g, r, j] · B[g, c, j]: a matrix product over the batch."""
+
+    C: Array
+    A: Array
+    B: Array
+    dst: Array
+
+
+@dataclass
+class RowSum:
+    """sums[dst] += C · the sum of row A over the batch."""
+
+    C: Array
+    A: Array
+    dst: Array
+
+
+@dataclass
+class Rolled:
+    """Instructions on U (`rows_shared` numbers) and V (`rows` × B), and what becomes of the outputs.
+
+    numbers      (row of U, number) of the constants
+    body         instructions in order: first all shared ones
+    totals       what is summed over the batch
+    constant     (positions in sums, rows of U): the part of a sum that is the same in every example
+    each         (positions, rows of V), and the same of U: outputs of each example
+    """
+
+    program: Program
+    rows_shared: int = 0
+    rows: int = 0
+    numbers: list[tuple[int, float]] = field(default_factory=list)
+    body: list[Any] = field(default_factory=list)
+    totals: list[Any] = field(default_factory=list)
+    constant: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
+    each: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
+    each_shared: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
+    levels: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of an example."""
+        count = 0
+        for i in [*self.body, *self.totals]:
+            if isinstance(i, MatMul):
+                count += 2 * i.W.size * i.H.shape[2]
+            elif isinstance(i, Outer):
+                count += 2 * i.A.size * i.B.shape[1]
+            elif isinstance(i, Products):
+                count += 2 * i.A.size
+            else:
+                count += i.size if isinstance(i, Apply) else i.A.size
+        return count
+
+
+def roll(program: Program) -> Rolled:
+    """The program as instructions on arrays."""
+    return _Roller(program).rolled
+
+
+class _Roller:
+    """The three passes; arrays over lines grow where a pass makes a line of its own."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.rolled = Rolled(program)
+        self.varies = np.array(program.varies, bool)
+        self.numbers = dict(program.numbers)
+        self._columns()
+        self._flatten()
+        self._classify()
+        self._levels()
+        self._pack()
+
+    # ---- flatten
+
+    def _columns(self) -> None:
+        """Operations and arguments as arrays; a square is a product."""
+        program = self.program
+        codes: dict[Any, int] = {None: 0, add: 1, mul: 2, neg: 3}
+        self.ops: list[Any] = [None, add, mul, neg]
+        code = np.array([codes.setdefault(op, len(codes)) for op in program.ops], np.int64)
+        self.ops = list(codes)
+        first = np.array([of[0] if of else -1 for of in program.args], np.int64)
+        second = np.array([of[1] if len(of) > 1 else -1 for of in program.args], np.int64)
+        if pow_ in codes:
+            for i in np.flatnonzero(code == codes[pow_]):
+                if program.numbers.get(int(second[i])) == 2.0:
+                    code[i], second[i] = 2, first[i]
+        self.code, self.first, self.second = code, first, second
+
+    def _flatten(self) -> None:
+        """Terms (root, C, A, B): root = Σ C·A·B, B = −1 where there is no second factor."""
+        code, a, b, n = self.code, self.first, self.second, len(self.code)
+        is_number = np.zeros(n + 1, bool)
+        is_number[list(self.numbers)] = True
+        value = np.zeros(n + 1)
+        value[list(self.numbers)] = list(self.numbers.values())
+        low, high = _MODERATE
+        scaled = (code == 2) & (is_number[a] != is_number[b])
+        factor = np.where(is_number[a], value[a], value[b])
+        scaled &= (abs(factor) >= low) & (abs(factor) <= high)
+        inner = np.where(is_number[a], b, a)   # of a scaled line, what is scaled
+        linear = (code == 1) | (code == 3) | scaled
+        summed = linear | (code == 2)
+
+        more = [(i, x) for i, of in enumerate(self.program.args) if len(of) > 2 for x in of[2:]]
+        users = np.concatenate([np.flatnonzero(a >= 0), np.flatnonzero(b >= 0), np.array([i for i, _ in more], np.int64)])
+        used = np.concatenate([a[a >= 0], b[b >= 0], np.array([x for _, x in more], np.int64)])
+        outputs = np.array(self.program.outputs, np.int64)
+        uses = np.bincount(used, minlength=n) + np.bincount(outputs, minlength=n)
+        is_output = np.zeros(n, bool)
+        is_output[outputs] = True
+        user = np.full(n, -1)
+        user[used] = users
+        absorbed = (uses == 1) & ~is_output & summed & (user >= 0) & linear[user]
+        up = np.where(absorbed, user, np.arange(n))
+        times = np.where(absorbed, np.where(code[up] == 3, -1.0, np.where(scaled[up], factor[up], 1.0)), 1.0)
+        while True:   # every line jumps to the root of its sum, in as many steps as the logarithm of its depth
+            further = up[up]
+            if np.array_equal(further, up):
+                break
+            times, up = times * times[up], further
+
+        is_absorbed = np.append(absorbed, False)
+        product = (code == 2) & ~scaled
+        parts = []
+        s = np.flatnonzero(code == 1)
+        for slot, child in enumerate((a, b)):
+            parts.append((s, 2 * s + slot, times[s], child[s]))
+        s = np.flatnonzero(code == 3)
+        parts.append((s, 2 * s, -times[s], a[s]))
+        s = np.flatnonzero(scaled)
+        parts.append((s, 2 * s, times[s] * factor[s], inner[s]))
+        line, place, C, A = [np.concatenate([part[k] for part in parts]) for k in range(4)]
+        keep = ~is_absorbed[A]
+        line, place, C, A = line[keep], place[keep], C[keep], A[keep]
+        B = np.full(len(A), -1)
+        s = np.flatnonzero(product)
+        pa, pb, pc = a[s], b[s], times[s]
+        stripped = np.zeros(n, bool)   # a minus sign inside a product is a sign of the product
+        for factors in (pa, pb):
+            minus = (code[factors] == 3) & (uses[factors] == 1) & ~is_absorbed[a[factors]]
+            stripped[factors[minus]] = True
+            pc[minus] *= -1
+            factors[minus] = a[factors[minus]]
+        root = np.concatenate([up[line], up[s]])
+        place = np.concatenate([place, 2 * s])
+        self.C, self.A, self.B = np.concatenate([C, pc]), np.concatenate([A, pa]), np.concatenate([B, pb])
+        dead = stripped[root]
+        order = np.lexsort((place[~dead], root[~dead]))
+        self.root, self.C, self.A, self.B = [x[~dead][order] for x in (root, self.C, self.A, self.B)]
+        self.is_root = summed & ~absorbed & ~stripped
+        self.uses, self.is_output = uses, is_output
+
+    # ---- which terms vary, and lines that are made for the sake of the form
+
+    def _new(self, count: int, varies: bool) -> Array:
+        made = np.arange(len(self.varies), len(self.varies) + count)
+        self.varies = np.append(self.varies, np.full(count, varies))
+        self.is_root = np.append(self.is_root, np.full(count, True))
+        return made
+
+    def _classify(self) -> None:
+        """Every term's kind: 0 shared × varying, 1 both alike, 2 linear; shared terms of a varying line become one line."""
+        program = self.program
+        n, k = len(self.code), program.sums
+        outputs = np.array(program.outputs, np.int64)
+        candidates = outputs[:k]
+        counts = np.bincount(candidates, minlength=n) if k else np.zeros(n, int)
+        final = np.zeros(n, bool)   # lines that are only summed over the batch
+        if k:
+            only = self.is_root[:n] & self.varies[:n] & (self.uses == 1) & (counts == 1)
+            final[only] = True
+        self.shared_term = np.full(n, -1)
+
+        root, A, B, C = self.root, self.A, self.B, self.C
+        varying = self.varies
+        a, b = varying[A], (B >= 0) & varying[B]
+        fixed = varying[root] & ~a & ~b
+        # the shared terms of a varying line: one line of U
+        roots, where, count = np.unique(root[fixed], return_inverse=True, return_counts=True)
+        alone = np.zeros(len(root), bool)
+        alone[np.flatnonzero(fixed)] = (count[where] == 1) & (C[fixed] == 1) & (B[fixed] < 0)
+        self.shared_term[root[alone]] = A[alone]
+        rest = fixed & ~alone
+        roots, where = np.unique(root[rest], return_inverse=True)
+        made = self._new(len(roots), False)
+        self.shared_term[roots] = made
+        root = root.copy()
+        root[rest] = made[where]
+        keep = ~alone
+        root, A, B, C, a, b = [x[keep] for x in (root, A, B, C, a, b)]
+        # shared × varying: the coefficient belongs to the shared factor
+        mixed = self.varies[root] & (a != b) & (B >= 0)
+        swap = mixed & a
+        A[swap], B[swap] = B[swap], A[swap]
+        kind = np.where(mixed, 0, np.where(B >= 0, 1, 2))
+        # long sums of varying lines: products with numbers
+        length = np.bincount(root[(kind == 2) & self.varies[root]], minlength=len(self.varies))
+        long = (kind == 2) & self.varies[root] & (length[root] > _LINEAR_MOST)
+        extra: list[tuple[int, float, int]] = []
+        if long.any():
+            values, where = np.unique(C[long], return_inverse=True)
+            made = self._new(len(values), False)
+            self.is_root[made] = False
+            self.numbers.update(zip(made.tolist(), values.tolist(), strict=True))
+            A, B, C, kind = A.copy(), B.copy(), C.copy(), kind.copy()
+            B[long], A[long], C[long], kind[long] = A[long], made[where], 1.0, 0
+        other = (kind == 0) & (C != 1)
+        if other.any():
+            pairs, where = np.unique(np.stack([C[other], A[other]]), axis=1, return_inverse=True)
+            made = self._new(pairs.shape[1], False)
+            A[other], C[other] = made[where.ravel()], 1.0
+            root, A, B = np.append(root, made), np.append(A, pairs[1].astype(np.int64)), np.append(B, np.full(len(made), -1))
+            C, kind = np.append(C, pairs[0]), np.append(kind, np.full(len(made), 2))
+        # of a line that is only summed: what is shared × varying is a line of its own, which is then summed
+        is_final = np.zeros(len(self.varies), bool)
+        is_final[:n] = final
+        move = (kind == 0) & is_final[root]
+        if move.any():
+            roots, where = np.unique(root[move], return_inverse=True)
+            made = self._new(len(roots), True)
+            is_final = np.append(is_final, np.zeros(len(made), bool))
+            root[move] = made[where]
+            root, A, B = np.append(root, roots), np.append(A, made), np.append(B, np.full(len(made), -1))
+            C, kind = np.append(C, np.ones(len(made))), np.append(kind, np.full(len(made), 2))
+        self.shared_term = np.append(self.shared_term, np.full(len(self.varies) - n, -1))
+        _, coefficient = np.unique(C, return_inverse=True)
+        order = np.lexsort((coefficient, kind, root))
+        self.root, self.A, self.B, self.C = root[order], A[order], B[order], C[order]
+        self.kind, self.coefficient = kind[order], coefficient[order]
+        self.final = is_final
+        lines = len(self.varies)
+        self.starts = np.searchsorted(self.root, np.arange(lines + 1))
+        self.count = np.stack([np.bincount(self.root[self.kind == q], minlength=lines) for q in range(3)])
+        self.made = range(n, lines)
+
+    # ---- levels
+
+    def _levels(self) -> None:
+        """The level of every line that is computed: one more than the highest of its arguments."""
+        program = self.program
+        lines = len(self.varies)
+        level = [0] * lines
+        root, final, is_root = self.root, self.final.tolist(), self.is_root.tolist()
+        shared = self.shared_term.tolist()
+        code = self.code.tolist()
+        A, B, starts = self.A.tolist(), self.B.tolist(), self.starts.tolist()
+        level.append(0)   # of −1
+        n = len(code)
+        varies = self.varies.tolist()
+        absorbed_or_leaf = [not r and (i >= n or self._is_summed(code[i]) or code[i] == 0) for i, r in enumerate(is_root)]
+        computed = [i for i in range(lines) if not absorbed_or_leaf[i] and not final[i]]
+        order = ([i for i in computed if i < n and not varies[i]] + [i for i in computed if i >= n and not varies[i]]
+                 + [i for i in computed if varies[i]])
+        args = program.args
+        for i in order:
+            if is_root[i]:
+                s, e = starts[i], starts[i + 1]
+                of = A[s:e] + B[s:e]
+                of.append(shared[i])
+            else:
+                of = args[i]   # type: ignore[assignment]
+            level[i] = 1 + max([level[j] for j in of])
+        self.level = level
+        self.computed = order
+        self.rolled.levels = max(level)
+
+    @staticmethod
+    def _is_summed(code: int) -> bool:
+        return code in (1, 2, 3)
+
+    # ---- pack and match
+
+    def _pack(self) -> None:
+        """Rows for every line: the inputs, the numbers, and then pack after pack."""
+        rolled, program, lines = self.rolled, self.program, len(self.varies)
+        self.row = np.full(lines, -1)
+        inputs = program.shared
+        self.row[:inputs] = np.arange(inputs)
+        self.row[inputs:inputs + program.varying] = np.arange(program.varying)
+        self.filled = [inputs + len(self.numbers), program.varying]   # rows of U and of V so far
+        for k, (i, x) in enumerate(self.numbers.items()):
+            self.row[i] = inputs + k
+            rolled.numbers.append((inputs + k, x))
+        marks = np.random.default_rng(0).integers(1, 2 ** 63, (3, int(self.coefficient.max(initial=0)) + 1), np.uint64)
+        mark = marks[self.kind, self.coefficient]
+        total = np.zeros(lines, np.uint64)
+        np.add.at(total, self.root, mark)
+        total += np.where(self.shared_term[:lines] >= 0, np.uint64(7919), np.uint64(0))
+        forms = total.tolist()
+        is_root, varies, level = self.is_root.tolist(), self.varies.tolist(), self.level
+        packs: dict[Any, list[int]] = {}
+        for i in self.computed:
+            of = None if is_root[i] else tuple([varies[j] for j in program.args[i]])
+            key = (varies[i], level[i], is_root[i], forms[i] if of is None else self.code[i], of)
+            packs.setdefault(key, []).append(i)
+        for key in sorted(packs, key=lambda key: key[:2]):
+            members = np.array(packs[key], np.int64)
+            if key[2]:
+                self._sum_pack(members, not key[0])
+            else:
+                self._apply_pack(members, not key[0], key[4])
+        rolled.rows_shared, rolled.rows = self.filled
+        self._totals()
+
+    def _take(self, members: Array, shared: bool) -> int:
+        """The next rows of U or V for the lines, in their order; the first of them."""
+        start = self.filled[not shared]
+        self.row[members] = np.arange(start, start + len(members))
+        self.filled[not shared] += len(members)
+        return start
+
+    def _apply_pack(self, members: Array, shared: bool, of: Sequence[bool]) -> None:
+        args = self.program.args
+        rows = self.row[np.array([args[i] for i in members.tolist()], np.int64)]
+        order = np.lexsort(rows.T[::-1])
+        start = self._take(members[order], shared)
+        op = self.ops[int(self.code[members[0]])]
+        self.rolled.body.append(Apply(shared, start, len(members), True, op,
+                                      [(not v, rows[order, q]) for q, v in enumerate(of)]))
+
+    def _terms(self, members: Array, kind: int) -> tuple[Array, Array, Array]:
+        """C (m,), and the rows A, B (k, m) of the terms of a kind of all members."""
+        before = sum([int(self.count[q][members[0]]) for q in range(kind)])
+        at = self.starts[members][:, None] + before + np.arange(self.count[kind][members[0]])
+        B = self.B[at]
+        return self.C[at[0]] if len(at) else np.zeros(0), self.row[self.A[at]], np.where(B >= 0, self.row[B], -1)
+
+    def _sum_pack(self, members: Array, shared: bool) -> None:
+        body = self.rolled.body
+        (_, W, H), (C, A, B), (D, E, _) = [self._terms(members, kind) for kind in range(3)]
+        spread = self.shared_term[members[0]] >= 0
+        parts: list[tuple[int, Array, Array]] = []
+        if W.shape[1]:
+            W, H = _one_order(W, H)
+            members_in_order = []
+            offset = 0
+            for group in _bicliques(_row_ids(W), _row_ids(H)):
+                g, r, c = group.shape
+                parts.append((offset, W[group[:, :, 0]], H[group[:, 0, :]].swapaxes(1, 2)))
+                members_in_order.append(group.ravel())
+                offset += g * r * c
+            order = np.concatenate(members_in_order)
+        else:
+            A, B = np.minimum(A, B), np.maximum(A, B)
+            keys = [E, A, B] if E.shape[1] else [A, B]
+            order = np.lexsort(np.concatenate(keys, axis=1).T[::-1]) if sum([key.shape[1] for key in keys]) else (
+                np.arange(len(members)))
+        if A.shape[1]:
+            A, B = _sorted_within(C, np.minimum(A, B)[order], np.maximum(A, B)[order])
+        members = members[order]
+        start = self._take(members, shared)
+        first = True
+        for offset, w, h in parts:
+            body.append(MatMul(shared, start + offset, w.shape[0] * w.shape[1] * h.shape[2], True, w, h))
+            first = False
+        size = len(members)
+        if A.shape[1]:
+            body.append(Products(shared, start, size, first, C, A, B))
+            first = False
+        if E.shape[1]:
+            body.append(Linear(shared, start, size, first, D, E[order]))
+            first = False
+        if spread:
+            body.append(Spread(shared, start, size, first, self.row[self.shared_term[members]]))
+
+    def _totals(self) -> None:
+        """What becomes of the outputs."""
+        program, rolled = self.program, self.rolled
+        k = program.sums
+        outputs = np.array(program.outputs, np.int64)
+        lines, dst = outputs[:k], np.arange(k)
+        final = self.final[lines] if k else np.zeros(0, bool)
+        roots, dst_of = lines[final], dst[final]
+        if len(roots):
+            place = np.full(len(self.varies), -1)
+            place[roots] = dst_of
+            products = self.kind == 1
+            inside = products & (place[self.root] >= 0)
+            if inside.any():
+                count = self.count[1][roots]
+                mark = np.zeros(len(self.varies), np.uint64)
+                marks = np.random.default_rng(1).integers(1, 2 ** 63, int(self.coefficient.max()) + 1, np.uint64)
+                np.add.at(mark, self.root[inside], marks[self.coefficient[inside]])
+                with_products = roots[count > 0]
+                forms, where = np.unique(mark[with_products], return_inverse=True)
+                for q in range(len(forms)):
+                    members = with_products[where == q]
+                    C, A, B = self._terms(members, 1)
+                    A, B = _sorted_within(C, np.minimum(A, B), np.maximum(A, B))
+                    for group in _bicliques(_row_ids(A), _row_ids(B)):
+                        rolled.totals.append(Outer(C, A[group[:, :, 0]], B[group[:, 0, :]], place[members[group]]))
+            linear = (self.kind == 2) & (place[self.root] >= 0)
+            sums = [(self.C[linear], self.row[self.A[linear]], place[self.root[linear]])]
+            spread = roots[self.shared_term[roots] >= 0]
+            constant = [(place[spread], self.row[self.shared_term[spread]])]
+        else:
+            sums, constant = [], []
+        lines, dst = lines[~final], dst[~final]
+        varies = self.varies[lines]
+        sums.append((np.ones(int(varies.sum())), self.row[lines[varies]], dst[varies]))
+        constant.append((dst[~varies], self.row[lines[~varies]]))
+        C, A, to = [np.concatenate([part[q] for part in sums]) for q in range(3)]
+        if len(A):
+            order = np.lexsort((to, A))
+            rolled.totals.append(RowSum(C[order], A[order], to[order]))
+        rolled.constant = tuple([np.concatenate([part[q] for part in constant]) for q in range(2)])   # type: ignore[assignment]
+        lines, dst = outputs[k:], np.arange(len(outputs) - k)
+        varies = self.varies[lines]
+        rolled.each = dst[varies], self.row[lines[varies]]
+        rolled.each_shared = dst[~varies], self.row[lines[~varies]]
+
+
+# ---- index arrays
+
+def affine(index: Array) -> tuple[int, list[int]] | None:
+    """(start, strides) if index[i, j, …] = start + Σ strides · (i, j, …), none of them negative, else None.
+
+    >>> affine(np.array([[3, 4], [7, 8]]))
+    (3, [4, 1])
+    """
+    start, strides = int(index.flat[0]), []
+    for axis, n in enumerate(index.shape):
+        at: list[int] = [0] * index.ndim
+        at[axis] = min(1, n - 1)
+        strides.append(int(index[tuple(at)]) - start)
+    expected: Array = start
+    for axis, (n, stride) in enumerate(zip(index.shape, strides, strict=True)):
+        expected = expected + (np.arange(n) * stride).reshape([-1 if q == axis else 1 for q in range(index.ndim)])
+    return (start, strides) if min(strides, default=0) >= 0 and np.array_equal(expected, index) else None
+
+
+def _row_ids(M: Array) -> Array:
+    """A number for each row of M (k, m), the same for equal rows, in the order of the rows' first entries."""
+    if M.shape[1] == 1:
+        return np.unique(M[:, 0], return_inverse=True)[1].ravel()
+    weights = np.random.default_rng(2).integers(1, 2 ** 62, M.shape[1], np.int64) | 1
+    with np.errstate(over="ignore"):
+        _, first, ids = np.unique((M * weights).sum(axis=1), return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.lexsort((first, M[first, 0]))] = np.arange(len(first))
+    return rank[ids.ravel()]
+
+
+def _one_order(W: Array, H: Array) -> tuple[Array, Array]:
+    """The terms of every row in one order, by W or by H: whichever leaves fewer different rows."""
+    def by(key: Array, other: Array) -> tuple[int, Array, Array]:
+        order = np.lexsort((other, key), axis=1)
+        key, other = np.take_along_axis(key, order, 1), np.take_along_axis(other, order, 1)
+        return int(_row_ids(key).max() + _row_ids(other).max()), key, other
+    if W.shape[1] == 1:
+        return W, H
+    (first, w1, h1), (second, h2, w2) = by(W, H), by(H, W)
+    return (w1, h1) if first <= second else (w2, h2)
+
+
+def _sorted_within(C: Array, A: Array, B: Array) -> tuple[Array, Array]:
+    """The terms of every row sorted, those of equal coefficients among themselves."""
+    if A.shape[1] < 2:
+        return A, B
+    A, B = A.copy(), B.copy()
+    cuts = np.flatnonzero(np.diff(C)) + 1
+    for columns in np.split(np.arange(len(C)), cuts):
+        if len(columns) > 1:
+            A[:, columns], B[:, columns] = _one_order(A[:, columns], B[:, columns])
+    return A, B
+
+
+def _bicliques(a: Array, b: Array) -> Iterator[Array]:
+    """Positions of pairs (a, b), cut into arrays (g, r, c) so that in each group every one of r a's meets every of c b's."""
+    pairs = a * (int(b.max()) + 1) + b
+    if len(np.unique(pairs)) < len(pairs):   # a pair that is there twice
+        yield np.arange(len(a)).reshape(-1, 1, 1)
+        return
+    by_a, by_b = _grouped(a, b), _grouped(b, a)
+    if len(by_a) <= len(by_b):
+        groups = by_a
+    else:
+        groups = [group.T for group in by_b]
+    shapes: dict[tuple[int, ...], list[Array]] = {}
+    for group in groups:
+        shapes.setdefault(group.shape, []).append(group)
+    for same in shapes.values():
+        yield np.stack(sorted(same, key=lambda group: (int(a[group[0, 0]]), int(b[group[0, 0]]))))
+
+
+def _grouped(a: Array, b: Array) -> list[Array]:
+    """Positions (r, c) of the pairs: the a's that meet the same b's are the r of one group."""
+    order = np.lexsort((b, a))
+    starts = np.flatnonzero(np.diff(a[order], prepend=-1))
+    lengths = np.diff(np.append(starts, len(a)))
+    groups = []
+    for length in np.unique(lengths):
+        at = order[starts[lengths == length][:, None] + np.arange(length)]
+        ids = _row_ids(b[at])
+        by = np.argsort(ids, kind="stable")
+        groups += np.split(at[by], np.flatnonzero(np.diff(ids[by])) + 1)
+    return groups
