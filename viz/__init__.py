@@ -1,6 +1,7 @@
 """Pictures and tables of what `autograd` computes. It reads graphs; it never changes them.
 
-`draw` a graph, typeset the ξ `table` of a computation.
+`draw` a graph, typeset the ξ `table` of a computation; `plot_…` activations, losses, regions, networks and gradients
+with matplotlib; show a training as a `training_movie`.
 """
 
 try:
@@ -10,7 +11,18 @@ except ImportError as error:
                       "install xigrad in an environment of its own") from error
 
 from .drawing import Picture, draw, picture_or_none
+from .explorer import Explorer, explore
+from .movie import Movie, Recorder, training_movie
+from .network_plot import plot_network
+from .neuron import draw_neuron
 from .notation import to_ascii
+from .plots import plot_gradient_flow, plot_loss, plot_loss_surface
+from .plots_activation import plot_activation, plot_activations
+from .plots_regions import plot_decision_regions
 from .tables import Table, XiTables, table
 
-__all__ = ["Picture", "Table", "XiTables", "draw", "picture_or_none", "table", "to_ascii"]
+__all__ = [
+    "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_neuron", "explore", "picture_or_none",
+    "plot_activation", "plot_activations", "plot_decision_regions", "plot_gradient_flow", "plot_loss", "plot_loss_surface",
+    "plot_network", "table", "to_ascii", "training_movie",
+]

@@ -40,6 +40,7 @@ EDGES = 4      # per node that `limit` allows
 NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
 _ONE_AT_A_TIME = Lock()   # Graphviz as a library is not for threads
 Places = tuple[list[Point], list[Curve]]
+TURNS: dict[str, Callable[[Point], Point]] = {"LR": lambda p: p, "TB": lambda p: (p[1], p[0])}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,19 +65,24 @@ class Picture:
         if text is None:
             raise ValueError(f"save({bounded(str(path))}): let the name end in .svg or .dot; "
                              "for other formats save .dot and run Graphviz's dot -Tpng or -Tpdf on it")
-        part = path.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            with part.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, text)
 
     def _repr_svg_(self) -> str:
         return self.svg
 
     def __repr__(self) -> str:
         return f"<Picture of {self.nodes} nodes, placed by {self.engine}>"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, whole or not at all; OSError where it cannot be written."""
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth: int | None = None, limit: int = 300,
@@ -169,17 +175,24 @@ def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engi
     check_unchanged(order)
     if names is None:
         names = xi_names(order[-1]) if len(order) <= NUMBERED else {}
-    turn: Callable[[Point], Point] = (lambda p: p) if rankdir == "LR" else lambda p: (p[1], p[0])
-    boxes, links = _boxes_and_links(drawn, names, turn)
+    boxes, links = _boxes_and_links(drawn, names, TURNS[rankdir])
     if len(links) > EDGES * limit:
         raise ValueError(f"the picture would have {len(links)} edges, the limit is {EDGES * limit}: "
                          f"draw it with a smaller depth, or with limit={len(links) // EDGES + 1}")
-    engine, (centres, curves) = _placed(engine, [turn(box.size) for box in boxes], [(link.tail, link.head) for link in links])
+    return arranged(boxes, links, title=f"Graph of {boxes[-1].name}: {len(drawn)} nodes, {len(links)} edges",
+                    engine=engine, rankdir=rankdir, prefix=prefix, nodes=len(drawn))
+
+
+def arranged(boxes: Sequence[Box], links: Sequence[Link], *, title: str, engine: str | None = None, rankdir: str = "LR",
+             prefix: str | None = None, nodes: int, room: float = 0.0) -> Picture:
+    """The picture of `boxes`, a link's tail before its head, and `links`, sorted by head; `room` as for `layout`."""
+    turn = TURNS[rankdir]
+    edges = [(link.tail, link.head) for link in links]
+    engine, (centres, curves) = _placed(engine, [turn(box.size) for box in boxes], edges, room)
     prefix = prefix or "g" + hashlib.sha256(repr((boxes, links, rankdir)).encode()).hexdigest()[:8]
-    title = f"Graph of {boxes[-1].name}: {len(drawn)} nodes, {len(links)} edges"
     svg = svg_file(boxes, links, [turn(p) for p in centres], [[turn(p) for p in curve] for curve in curves],
                    prefix=prefix, title=title)
-    return Picture(svg, dot_file(boxes, links, rankdir, prefix), engine, len(drawn))
+    return Picture(svg, dot_file(boxes, links, rankdir, prefix), engine, nodes)
 
 
 def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str],
@@ -226,38 +239,38 @@ def _number(x: float) -> str:
 
 # ---- engines: places for boxes of given sizes, as `layout.layout`
 
-def _placed(engine: str | None, sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> tuple[str, Places]:
+def _placed(engine: str | None, sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float) -> tuple[str, Places]:
     problem = None
     for name in ENGINES if engine is None else [engine]:
         try:
-            return name, ENGINES[name](sizes, edges)
+            return name, ENGINES[name](sizes, edges, room)
         except Exception as error:   # whatever is wrong with it, there may be another
             problem = error
     raise RuntimeError(f"draw(engine={engine!r}) did not work: {problem}; install Graphviz (for 'dot') or pygraphviz>=2, "
                        "or choose 'builtin'") from problem
 
 
-def _by_dot(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Places:
+def _by_dot(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
     """By Graphviz's program, wherever it is installed."""
     program = shutil.which("dot")
     if program is None:
         raise FileNotFoundError("there is no program dot on the PATH")
-    done = subprocess.run([program, "-Tplain"], input=_sizes_file(sizes, edges).encode(), capture_output=True,
+    done = subprocess.run([program, "-Tplain"], input=_sizes_file(sizes, edges, room).encode(), capture_output=True,
                           timeout=PATIENCE, check=True)
     return _places(done.stdout.decode(), sizes, edges)
 
 
-def _by_pygraphviz(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Places:
+def _by_pygraphviz(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
     """By the package, whose wheels carry Graphviz from version 2 on."""
     import pygraphviz
     if int(pygraphviz.__version__.split(".")[0]) < 2:
         raise ImportError(f"pygraphviz {pygraphviz.__version__} is too old")
     with _ONE_AT_A_TIME:
-        plain: bytes = pygraphviz.AGraph(string=_sizes_file(sizes, edges)).draw(format="plain", prog="dot")
+        plain: bytes = pygraphviz.AGraph(string=_sizes_file(sizes, edges, room)).draw(format="plain", prog="dot")
     return _places(plain.decode(), sizes, edges)
 
 
-def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> str:
+def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> str:
     """DOT without labels: boxes of given sizes, in inches, with a port for every edge that arrives."""
     arrived: Counter[int] = Counter()
     arrows = []
@@ -266,7 +279,7 @@ def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> str
         arrived[b] += 1
     nodes = [f'n{i} [width={w / 72:.4f} height={h / 72:.4f} label="{"|".join([f"<{k}>" for k in range(arrived[i])])}"]'
              for i, (w, h) in enumerate(sizes)]
-    return "\n".join(["digraph { rankdir=LR nodesep=0.2 ranksep=0.7",
+    return "\n".join([f"digraph {{ rankdir=LR nodesep=0.2 ranksep={0.7 + room / 72:.4f}",
                       "node [shape=record fixedsize=true margin=0 fontsize=1]; edge [dir=none]", *nodes, *arrows, "}"])
 
 
@@ -300,5 +313,5 @@ def _places(plain: str, sizes: Sequence[Point], edges: Sequence[tuple[int, int]]
     return centres, curves
 
 
-ENGINES: dict[str, Callable[[Sequence[Point], Sequence[tuple[int, int]]], Places]] = {
+ENGINES: dict[str, Callable[..., Places]] = {
     "dot": _by_dot, "pygraphviz": _by_pygraphviz, "builtin": layout}

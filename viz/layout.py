@@ -27,11 +27,12 @@ COLUMN_GAP, BOX_GAP, BEND_GAP = 36.0, 14.0, 12.0
 SWEEPS = 12   # more change little on graphs of up to 300 nodes
 
 
-def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> tuple[list[Point], list[Curve]]:
+def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> tuple[list[Point], list[Curve]]:
     """The centre of every box and the curve of every edge.
 
     sizes   (width, height) of every box, in px
     edges   (tail, head) as places in `sizes`, sorted by head and there by operand; the tail is the smaller of the two
+    room    px to add between columns, for what is written on the edges
 
     The same drawing in every run.
 
@@ -65,7 +66,7 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> tuple[li
         left.append(x)
         right.append(x + max([sizes[v][0] for v in boxes if v < len(sizes)], default=0.0))
         rise = max([abs(y[w] + p * heights[w] - y[v]) for v in boxes for w, p in after[v]], default=0.0)
-        x = right[-1] + COLUMN_GAP + min(0.12 * rise, 2 * COLUMN_GAP)
+        x = right[-1] + room + COLUMN_GAP + min(0.12 * rise, 2 * COLUMN_GAP)
 
     centres = [((left[c] + right[c]) / 2, y[v]) for v, c in enumerate(column[:len(sizes)])]
     curves = []

@@ -26,6 +26,7 @@ STYLES = {
     "constant": ("#ffffff", "#a3abb4", 1.0, 10.0, ""),
     "result": ("#f6f6f4", "#6b6b66", 1.2, 2.0, ""),
     "root": ("#fdf1da", "#b06f00", 1.2, 2.0, ""),
+    "group": ("#eef5ee", "#3f7d45", 1.6, 2.0, "7 2"),
     "more": ("#ffffff", "#a3abb4", 1.0, 10.0, "3 3"),
 }
 

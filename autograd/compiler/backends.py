@@ -19,6 +19,7 @@ __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
 
 NAMES = ("auto", "python", "numpy", "llvm")
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
+_TILE = 1 << 18    # bytes of the rows of a tile, which should stay in a core's second cache
 
 
 class Kernel(Protocol):
@@ -140,6 +141,63 @@ class NumpyKernel(ArrayKernel):
         return self.source
 
 
+class LLVMKernel(ArrayKernel):
+    """Rolled, as machine code."""
+
+    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+        """Compile the loops."""
+        from .llvm_backend import LoopProgram
+        self.loops = LoopProgram(rolled, widths)
+        self.source = self.loops.source
+        self.lanes = 1024
+        most = _TILE // (8 * max(rolled.rows, 1)) // self.loops.step * self.loops.step
+        self.most = min(max(most, self.loops.step), 128)
+        self.free: list[Any] = []   # buffers that no call is using
+
+    def measures(self) -> dict[str, Any]:
+        """What `stats` tells."""
+        return {"backend": "llvm", "statements": self.source.count("\n"), "flops": self.rolled.flops}
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """One chunk, on buffers that nobody else uses now."""
+        import numpy as np
+        tiles = -(-B // self.most)
+        step = self.loops.step
+        T = -(-(-(-B // tiles)) // step) * step
+        try:
+            buffers = self.free.pop()
+        except IndexError:
+            buffers = _Buffers(self.rolled, self.loops, self.most)
+        at = 0
+        for x in shared:
+            buffers.U[at:at + len(x)] = x
+            at += len(x)
+        G, E, sizes = np.zeros(self.sums), np.empty((self.outputs, B)), buffers.sizes
+        sizes[:3] = B, T, -(-B // T)
+        for k, x in enumerate(varying):
+            sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
+        self.loops.native.call(buffers.u, buffers.v, G.ctypes.data, E.ctypes.data, buffers.s, buffers.z,
+                               *[x.ctypes.data for x in varying])
+        self.free.append(buffers)
+        return G, E
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class _Buffers:
+    """What a call of machine code writes on."""
+
+    def __init__(self, rolled: Any, loops: Any, most: int) -> None:
+        import numpy as np
+        self.U = np.zeros(max(rolled.rows_shared, 1))
+        for row, x in rolled.numbers:
+            self.U[row] = x
+        self.V, self.S = np.empty(max(rolled.rows * most, 1)), np.empty(max(loops.scratch * most, 1))
+        self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
+        self.u, self.v, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.S, self.sizes)]
+
+
 def check(backend: str) -> None:
     """ValueError unless there is a backend of that name, ImportError if it needs what is not installed."""
     if backend not in NAMES:
@@ -153,6 +211,8 @@ def on_arrays(backend: str, batched: bool) -> bool:
 
 def kernel(program: Program, backend: str, batched: bool, widths: Sequence[int], threads: int | None) -> Any:
     """The kernel that runs `program`, whose varying inputs come in arguments of these widths."""
+    if backend == "llvm":
+        return LLVMKernel(program, widths, threads)
     if on_arrays(backend, batched):
         return NumpyKernel(program, widths, threads)
     return PythonKernel(program)
