@@ -19,7 +19,7 @@ __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
 
 NAMES = ("auto", "python", "numpy", "llvm")
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
-_TILE = 1 << 18    # bytes of the rows of a tile, which should stay in a core's second cache
+_TILE = 1 << 17    # bytes of the rows of a tile, which should stay in a core's second cache
 
 
 class Kernel(Protocol):
@@ -149,9 +149,9 @@ class LLVMKernel(ArrayKernel):
         from .llvm_backend import LoopProgram
         self.loops = LoopProgram(rolled, widths)
         self.source = self.loops.source
-        self.lanes = 1024
-        most = _TILE // (8 * max(rolled.rows, 1)) // self.loops.step * self.loops.step
-        self.most = min(max(most, self.loops.step), 128)
+        self.lanes, step = 1024, self.loops.step
+        bytes_ = _TILE << 3 if rolled.rows_shared > _TILE >> 3 else _TILE   # weights beyond the cache: pass over them seldom
+        self.most = min(max(bytes_ // (8 * max(rolled.rows, 1)) // step, 2), 104 // step) * step
         self.free: list[Any] = []   # buffers that no call is using
 
     def measures(self) -> dict[str, Any]:
@@ -160,42 +160,53 @@ class LLVMKernel(ArrayKernel):
 
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """One chunk, on buffers that nobody else uses now."""
-        import numpy as np
-        tiles = -(-B // self.most)
-        step = self.loops.step
-        T = -(-(-(-B // tiles)) // step) * step
         try:
             buffers = self.free.pop()
         except IndexError:
-            buffers = _Buffers(self.rolled, self.loops, self.most)
-        at = 0
-        for x in shared:
-            buffers.U[at:at + len(x)] = x
-            at += len(x)
-        G, E, sizes = np.zeros(self.sums), np.empty((self.outputs, B)), buffers.sizes
-        sizes[:3] = B, T, -(-B // T)
-        for k, x in enumerate(varying):
-            sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
-        self.loops.native.call(buffers.u, buffers.v, G.ctypes.data, E.ctypes.data, buffers.s, buffers.z,
-                               *[x.ctypes.data for x in varying])
+            buffers = _Buffers(self)
+        found = buffers.run(shared, varying, B)
         self.free.append(buffers)
-        return G, E
+        return found
 
     def __str__(self) -> str:
         return self.source
 
 
 class _Buffers:
-    """What a call of machine code writes on."""
+    """What a call of machine code writes on, and the addresses of that and of the arguments it had last."""
 
-    def __init__(self, rolled: Any, loops: Any, most: int) -> None:
+    def __init__(self, kernel: LLVMKernel) -> None:
         import numpy as np
+        self.np, self.kernel, loops, rolled = np, kernel, kernel.loops, kernel.rolled
         self.U = np.zeros(max(rolled.rows_shared, 1))
         for row, x in rolled.numbers:
             self.U[row] = x
-        self.V, self.S = np.empty(max(rolled.rows * most, 1)), np.empty(max(loops.scratch * most, 1))
+        self.V, self.S = np.empty(max(rolled.rows * kernel.most, 1)), np.empty(max(loops.scratch * kernel.most, 1))
+        self.G, self.none = np.empty(max(kernel.sums, 1)), np.empty((0, 0))
         self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
-        self.u, self.v, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.S, self.sizes)]
+        self.u, self.v, self.g, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.G, self.S, self.sizes)]
+        self.given: list[Any] = [None] * len(loops.widths)
+        self.at, self.B = [0] * len(loops.widths), 0
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """The sums and each example's outputs of a batch that is one chunk."""
+        kernel, place = self.kernel, 0
+        for x in shared:
+            end = place + len(x)
+            self.U[place:end] = x
+            place = end
+        if B != self.B:
+            tiles, step = -(-B // kernel.most), kernel.loops.step
+            T = -(-B // (tiles * step)) * step
+            self.sizes[:3] = B, T, -(-B // T)
+            self.B = B
+        for k, x in enumerate(varying):
+            if x is not self.given[k]:
+                self.sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
+                self.given[k], self.at[k] = x, x.ctypes.data
+        E = self.np.empty((kernel.outputs, B)) if kernel.outputs else self.none
+        kernel.loops.native.call(self.u, self.v, self.g, E.ctypes.data if kernel.outputs else 0, self.s, self.z, *self.at)
+        return self.G[:kernel.sums].copy(), E
 
 
 def check(backend: str) -> None:

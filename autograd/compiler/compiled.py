@@ -187,6 +187,9 @@ class _Plan:
                                     lowered=backends.on_arrays(f.backend, bool(batched)))
             self.kernel = backends.kernel(self.program, f.backend, bool(batched), [len(f._leaves[i]) for i in self.varying],
                                           f.threads)
+        if batched or not self.kernel.single:
+            import numpy as np
+            self.np, self.float = np, np.dtype(float)
 
     def run(self, args: Sequence[Any]) -> list[Any]:
         """The outputs, and the derivative if it has one, in their structures."""
@@ -197,19 +200,22 @@ class _Plan:
         shared = [self._array(i, args[i]) for i in self.shared]
         varying = [self._array(i, args[i]) for i in self.varying]
         if captured:
-            import numpy as np
-            shared.append(np.array(captured))
+            shared.append(self.np.array(captured))
         if not self.batched:
             varying = [x.reshape(1, -1) for x in varying]
         B = len(varying[0]) if varying else 1
-        if any([len(x) != B for x in varying]):
-            raise ValueError(f"the batched arguments have {', '.join([str(len(x)) for x in varying])} examples: "
-                             "they need the same number")
+        for x in varying:
+            if len(x) != B or not B:
+                raise ValueError(f"the batched arguments have {', '.join([str(len(x)) for x in varying])} examples: "
+                                 "they need the same number, at least one")
         sums, each = self.kernel(shared, varying, B)
-        if not (backends.finite(sums) and backends.finite(each)):
+        if not ((sums.dot(sums) < math.inf or backends.finite(sums)) and (not each.size or backends.finite(each))):
             sums, each = self._replayed(shared, varying, B, sums, each)
-        return self._arrays(sums / B if self.f.reduce == "mean" else sums, each, args) if self.batched else (
-            self._structured(each[:, 0].tolist(), args))
+        if not self.batched:
+            return self._structured(each[:, 0].tolist(), args)
+        if self.f.reduce == "mean":
+            sums *= 1.0 / B
+        return self._arrays(sums, each, args)
 
     # ---- arguments
 
@@ -224,19 +230,18 @@ class _Plan:
 
     def _array(self, i: int, x: Any) -> Any:
         """Argument i as float64 of shape (n,), or (B, n) if it is batched."""
-        import numpy as np
         shape, n, batched = self.f._shapes[i], len(self.f._leaves[i]), i in self.batched
-        if type(x) is np.ndarray and x.dtype == float and shape is not None:
+        if type(x) is self.np.ndarray and x.dtype is self.float and shape is not None:   # nearly always, so it is asked first
             if (x.shape[1:] if batched else x.shape) != shape:
                 self._refuse(i, x)
-            return x.reshape(len(x), n) if batched else x.reshape(n)
+            return x if len(shape) == 1 else x.reshape(len(x), n) if batched else x.reshape(n)
         if not batched:
-            return np.array(self._numbers(i, x))
+            return self.np.array(self._numbers(i, x))
         try:
             if shape is None:   # dicts and ragged lists: every number has the batch's axis
-                made = np.array([np.asarray(part) for part in leaves_of(x) if hasattr(part, "__len__")]).T
+                made = self.np.array([self.np.asarray(part) for part in leaves_of(x) if hasattr(part, "__len__")]).T
             else:
-                made = np.asarray(x)
+                made = self.np.asarray(x)
             if made.dtype.kind not in "fiub" or made.shape[1:] != ((n,) if shape is None else shape):
                 self._refuse(i, x)
         except (TypeError, ValueError):
@@ -304,7 +309,7 @@ class _Plan:
 
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""
-        import numpy as np
+        np = self.np
         run = backends.python_function(self.program)
         common = [x for part in shared for x in part.tolist()]
         sums, each = np.zeros_like(sums), np.empty_like(each)

@@ -70,6 +70,7 @@ class LoopProgram:
             if i[0].shared:
                 self._emit(*i)
         s.lanes = W
+        self._zeros()
         s.loop(tiles, lambda t, _: self._tile(t, [i for i in body if not i[0].shared]))
         self._after()
         given = "".join([f", ptr noalias readonly %X{k}" for k in range(len(self.widths))])
@@ -134,6 +135,14 @@ class LoopProgram:
                 s.loop(valid, lambda q, _: s.store(s.load("%V", s.at(0, (start, 1), (q, 1))), "%E", s.at(0, (end, 1), (q, 1))))
                 s.lanes = self.W
             s.loop(len(dst), keep)
+
+    def _zeros(self) -> None:
+        """G = 0, for what is to be added."""
+        s, lanes = self.s, self.s.lanes
+        s.lanes = 1
+        if self.rolled.program.sums:
+            s.loop(self.rolled.program.sums, lambda i, _: s.store(s.number(0.0), "%G", i))
+        s.lanes = lanes
 
     def _transpose(self, offset: Register) -> None:
         """The arguments' numbers of a tile into V, register by register."""
@@ -220,6 +229,10 @@ class LoopProgram:
     def _rows(self, i: Instruction, args: Sequence[tuple[bool, Array]], value: Callable[[list[Register]], Register]) -> None:
         """Row after row: what is there (unless it is set first) plus the value of the arguments."""
         s = self.s
+        found = [affine(index) for _, index in args]
+        if i.shared and i.size >= self.W and all([f and f[1] in ([0], [1]) for f in found]):
+            self._along(i, [(f[0], f[1][0]) for f in found if f], value)
+            return
         refs = [(shared, self._ref(index)) for shared, index in args]
 
         def row(r: Register, _: Any) -> None:
@@ -240,6 +253,20 @@ class LoopProgram:
                 s.store(x if i.first else s.op("fadd", s.load("%V", place), x), "%V", place)
             s.loop(self.registers, lane)
         s.loop(i.size, row)
+
+    def _along(self, i: Instruction, args: Sequence[tuple[int, int]], value: Callable[[list[Register]], Register]) -> None:
+        """Rows of U that lie side by side, a register of them at a time."""
+        s = self.s
+        for lanes, first, count in ((self.W, 0, i.size // self.W), (1, i.size // self.W * self.W, i.size % self.W)):
+            def run(r: Register, _: Any, lanes: int = lanes, first: int = first) -> None:
+                place = s.at(first, (r, lanes))
+                xs = [s.load("%U", s.at(start, (place, 1))) if stride else s.spread("%U", str(start)) for start, stride in args]
+                x, out = value(xs), s.at(i.start, (place, 1))
+                s.store(x if i.first else s.op("fadd", s.load("%U", out), x), "%U", out)
+            if count:
+                s.lanes = lanes
+                s.loop(count, run)
+        s.lanes = 1
 
     def _apply(self, i: Apply) -> None:
         self._rows(i, i.args, lambda xs: self.s.apply(i.op, xs))
@@ -275,6 +302,10 @@ class LoopProgram:
             return
         refs, factor = [self._ref(x) for x in (A, B) if x is not None], self._numbers(C)
         space = "%U" if i.shared else "%V"
+        found = [affine(x) for x in (A, B) if x is not None]
+        if i.shared and (C == C[0]).all() and all([f and f[1][1] == 1 for f in found]):
+            self._shared_sum(i, float(C[0]), refs, m)
+            return
 
         def row(r: Register, _: Any) -> None:
             out = s.at(i.start, (r, 1))
@@ -289,10 +320,28 @@ class LoopProgram:
                     return [s.fma(s.op("fmul", xs[0], c), xs[1], total[0]) if B is not None else s.fma(xs[0], c, total[0])]
                 x = s.loop(m, more, [s.number(0.0)])[0]
                 s.store(x if i.first else s.op("fadd", s.load(space, place(out)), x), space, place(out))
-            if i.shared:
-                lane("0", None)
-            else:
-                s.loop(self.registers, lane)
+            s.loop(1 if i.shared else self.registers, lane)
+        s.loop(i.size, row)
+
+    def _shared_sum(self, i: Instruction, c: float, refs: Sequence[Index], m: int) -> None:
+        """c · Σ_j A[:, j]·B[:, j] in U, of terms that lie side by side: a register of them at a time."""
+        s = self.s
+
+        def part(r: Register, first: int, lanes: int, count: int) -> Register:
+            def more(j: Register, total: list[Register]) -> list[Register]:
+                xs = [s.load("%U", ref(r, s.at(first, (j, lanes)))) for ref in refs]
+                return [s.fma(xs[0], xs[-1], total[0]) if len(xs) == 2 else s.op("fadd", xs[0], total[0])]
+            s.lanes = lanes
+            x = s.total(s.loop(count, more, [s.number(0.0)])[0])
+            s.lanes = 1
+            return x
+
+        def row(r: Register, _: Any) -> None:
+            parts = [part(r, first, lanes, count) for first, lanes, count in (
+                (0, self.W, m // self.W), (m // self.W * self.W, 1, m % self.W)) if count]
+            x = s.op("fmul", parts[0] if len(parts) == 1 else s.op("fadd", *parts), s.number(c))
+            out = s.at(i.start, (r, 1))
+            s.store(x if i.first else s.op("fadd", s.load("%U", out), x), "%U", out)
         s.loop(i.size, row)
 
     # ---- matrix products

@@ -75,9 +75,10 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
         """The line of op(*of): one that is there, or a new one."""
         if op in _COMMUTE and of[0] > of[1]:
             of = of[1], of[0]
-        i = known.get((op, of))
+        key = op, *of
+        i = known.get(key)
         if i is None:
-            if not numbers.keys().isdisjoint(of):
+            if True in [a in numbers for a in of]:
                 i = _of_numbers(op, of, numbers, number)
             elif op is neg and ops[of[0]] is neg:
                 i = args[of[0]][0]
@@ -87,7 +88,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
                 i = emit(add, m, emit(log, reduce(lambda a, b: emit(add, a, b), [emit(exp, emit(add, x, minus)) for x in of])))
             if i is None:
                 i = line(op, of, True in [varies[a] for a in of])
-            known[op, of] = i
+            known[key] = i
         return i
 
     for v in shared:
@@ -100,7 +101,23 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             if v in lines:   # an output that is an input
                 continue
             of = v.args
-            i = emit(op, lines[of[0]], lines[of[1]]) if len(of) == 2 else emit(op, *[lines[a] for a in of])
+            if op is add or op is mul:   # nearly all, so `emit` is written out for them
+                x, y = of
+                a, b = lines[x], lines[y]
+                if a > b:
+                    a, b = b, a
+                key = op, a, b
+                i = known.get(key)
+                if i is None:
+                    if a in numbers or b in numbers:
+                        i = emit(op, a, b)
+                    else:
+                        known[key] = i = len(ops)
+                        ops.append(op)
+                        args.append((a, b))
+                        varies.append(varies[a] or varies[b])
+            else:
+                i = emit(op, *[lines[a] for a in of])
             lines[v] = i
             if v.label is not None:
                 labels[i] = v.label
