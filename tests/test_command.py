@@ -45,6 +45,7 @@ def test_where_the_picture_goes() -> None:
         (["-o", "folder"], "folder/xi.svg"),
         (["-o", "new.svg"], "new.svg"),
         (["--svg", "a.dot"], "a.dot"),
+        (["x*x", "x=2", "--explore", "a.html"], "a.html"),
         (["x*x", "x=2", "-o", "b.svg"], "b.svg"),
         (["x*x", "x=2", "-o", "folder/"], "folder/xi.svg"),
     ):

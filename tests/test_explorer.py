@@ -8,6 +8,7 @@ import html
 import json
 import math
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import reduce
@@ -15,6 +16,7 @@ from operator import add
 from pathlib import Path
 from random import Random
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,18 +26,24 @@ from autograd import Value, errstate, exp, grad, log, sqrt, tanh, topological
 from autograd.functions import relu
 from autograd.sweep import dependents, forward, numbers, times_numbers
 from nn import MLP, Layer, Neuron
-from viz import draw, draw_neuron, explore
+from viz import draw, draw_neuron, explore, table
+from viz.drawing import ENGINES
 from viz.explorer_data import trace
 from viz.notation import TEXT
 
-CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"]
+CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 NASTY = [
     "</script><script>alert(1)</script>", '"]; evil [URL="javascript:alert(1)"]; "', "</title><img src=x onerror=alert(1)>",
     "<!--<script>", "]]>", "{{script}}", "\\u003cb\\u003e", "a\\", '\\"', "'; alert(1); '", "&lt;b&gt;", "${alert(1)}",
-    "\x00\x1b[31m\x7f\x85\ufffe", "\ud800", "\n\r\t\u2028\u2029", "🎉👩‍👩‍👧", "中文", "שלום 1", "\u202egnp.exe\u2066", "x" * 10_000, " ",
-    "__proto__", "constructor", "L", "(x)",
+    "\x00\x1b[31m\x7f\x85\ufffe", "\ud800", "\n\r\t\u2028\u2029", "🎉👩‍👩‍👧", "中文", "שלום 1", "\u202egnp.exe\u2066",
+    "x" * 10_000, " ", "__proto__", "constructor", "L", "(x)",
 ]
+
+GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+         "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "final"}
+SYMBOLS = {"\\" + name for name in {"backslash", "sim", "wedge", "vert", "mathrm", "tanh", "text", "cosh", "frac", *GREEK}}
+ANY_CHARACTER = st.characters(exclude_categories=()) | st.sampled_from("<>&\"'/\\{}$`()%\u2028")
 
 
 class Page:
@@ -91,7 +99,8 @@ class Page:
 
     def numbers(self, selector: str) -> list[float]:
         """The exact numbers behind what an element shows."""
-        return [float(x) for x in self.ask("""s => [...document.querySelectorAll(s)].flatMap(e => [...e.querySelectorAll("[value], [data-value]")])
+        return [float(x) for x in self.ask("""s => [...document.querySelectorAll(s)]
+            .flatMap(e => [...e.querySelectorAll("[value], [data-value]")])
             .map(e => e.getAttribute("value") ?? e.dataset.value)""", selector)]
 
     def table(self) -> dict[str, tuple[float | None, float | None, str]]:
@@ -112,7 +121,7 @@ def browser(require_tool: Callable[[str], None]) -> Iterator[Any]:
     require_tool("playwright")
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:   # of this module only: it keeps an event loop running
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
         yield chromium
         chromium.close()
 
@@ -336,11 +345,13 @@ def test_buttons_slider_keys_and_play(page: Page) -> None:
     for control, step in (("next", 1), ("next", 2), ("back", 1), ("last", page.last), ("first", 0)):
         page.click(control)
         assert page.step == step
-    for key, step in (("ArrowRight", 1), ("End", page.last), ("ArrowRight", page.last), ("ArrowLeft", page.last - 1), ("Home", 0)):
+    last = page.last
+    for key, step in (("ArrowRight", 1), ("End", last), ("ArrowRight", last), ("ArrowLeft", last - 1), ("Home", 0)):
         page.press(key)
         assert page.step == step
     page.tab.locator("#slider").fill("7")
-    assert page.step == 7 and page.tab.locator("#slider").get_attribute("aria-valuetext") == f"Forward pass · node 7 of 8, step 7 of {page.last}"
+    assert page.step == 7
+    assert page.tab.locator("#slider").get_attribute("aria-valuetext") == f"Forward pass · node 7 of 8, step 7 of {last}"
     page.tab.locator("#slider").focus()
     page.press("ArrowRight")
     assert page.step == 8
@@ -369,12 +380,13 @@ def test_every_control_is_reached_and_used_by_keyboard_alone(page: Page) -> None
         found.append(page.ask("() => document.activeElement.id || document.activeElement.className"))
         if found[-1]:
             assert page.ask("() => getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert [name for name in dict.fromkeys(found) if name in ("theme", "next", "slider", "mode", "predict", "picture", "log")] == [
-        "theme", "next", "slider", "mode", "predict", "picture", "log"]
+    expected = ["theme", "next", "slider", "mode", "predict", "picture", "log"]
+    assert [name for name in dict.fromkeys(found) if name in expected] == expected
     assert page.ask("""() => [...document.querySelectorAll("button, input, select")].every(e => e.getAttribute("aria-label")
         || e.labels?.length || e.textContent.trim())""")
     assert page.ask("""() => document.querySelector("[aria-live=polite]").contains(document.getElementById("say"))
-        && !!document.querySelector("table > caption") && [...document.querySelectorAll("tbody th")].every(th => th.scope === "row")
+        && !!document.querySelector("table > caption")
+        && [...document.querySelectorAll("tbody th")].every(th => th.scope === "row")
         && [...document.querySelectorAll("thead th")].every(th => th.scope === "col" && th.textContent)""")
 
 
@@ -408,7 +420,8 @@ def test_prediction_says_right_and_wrong_and_hides_what_is_asked(page: Page) -> 
         answer.press("Enter")
         assert page.text("#verdict").startswith("✓")
         answer.press("Enter")
-    assert page.step == 5 and "?" in page.text("#equation .big") and "?" in page.text("#log li:last-child") and page.table()["x"][1:] == (None, "?")
+    assert page.step == 5 and page.table()["x"][1:] == (None, "?")
+    assert "?" in page.text("#equation .big") and "?" in page.text("#log li:last-child")
     assert -0.75 not in page.numbers("main")
     for text, right in (("0.75", False), ("-.75", True)):
         answer.fill(text)
@@ -551,7 +564,8 @@ def check_labels(page: Page, labels: list[str], **options: Any) -> None:
     page.open(spoiled(labels), **options)
     assert page.ask(tags) == plain
     assert page.ask("() => document.scripts.length") == 2
-    assert not page.ask("() => [...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).some(a => /^on|href|^src$/.test(a.name))")
+    assert not page.ask("""() => [...document.querySelectorAll("*")].flatMap(e => [...e.attributes])
+        .some(a => /^on|href|^src$/.test(a.name))""")
     assert page.ask("() => document.documentElement.scrollWidth <= innerWidth")
     page.press("End")
     assert page.step == page.last > 0
@@ -567,8 +581,8 @@ def test_nasty_labels_are_text(page: Page, label: str) -> None:
         assert label.strip() in shown.replace("\u2068", "").replace("\u2069", "")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(labels=st.lists(st.text(st.characters(exclude_categories=()) | st.sampled_from("<>&\"'/\\{}$`()\u2028"), max_size=60), min_size=1, max_size=4),
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(labels=st.lists(st.text(ANY_CHARACTER, max_size=60), min_size=1, max_size=4),
        collapse=st.sampled_from([None, "label"]))
 def test_any_labels_are_text(page: Page, labels: list[str], collapse: Any) -> None:
     check_labels(page, labels, collapse=collapse)
@@ -669,9 +683,33 @@ def test_a_neuron_is_drawn_as_in_the_lecture() -> None:
         draw_neuron(neuron, limit=1)
 
 
+@settings(max_examples=25, deadline=None)
+@given(labels=st.lists(st.text(ANY_CHARACTER, max_size=40), min_size=1, max_size=4))
+def test_labels_are_text_in_every_engine_and_format(labels: list[str]) -> None:
+    v = spoiled(labels)
+    plain = spoiled(["plain"] * len(labels))
+    for engine in ENGINES:
+        try:
+            picture = draw(v, engine=engine)
+        except RuntimeError:
+            assert engine != "builtin"
+            continue
+        root, expected = [[e.get("class") for e in ElementTree.fromstring(p.svg).iter() if e.tag.endswith("}g")]
+                          for p in (picture, draw(plain, engine=engine))]
+        assert root == expected
+        assert {e.tag.rpartition("}")[2] for e in ElementTree.fromstring(picture.svg).iter()} <= {
+            "svg", "g", "rect", "path", "polygon", "text", "title"}
+    found, model = table(v), table(plain)
+    assert {e.tag for e in ElementTree.fromstring(found.html()).iter()} <= {
+        "div", "table", "caption", "tr", "th", "td", "sup", "sub"}
+    latex = found.latex()
+    assert latex.count("{") - latex.count(r"\{") == latex.count("}") - latex.count(r"\}")
+    assert not set(re.findall(r"\\[A-Za-z]+", latex)) - SYMBOLS - set(re.findall(r"\\[A-Za-z]+", model.latex()))
+    assert "%" not in latex.replace(r"\%", "") and "$" not in latex.replace(r"\$", "")
+
+
 @pytest.mark.parametrize("label", NASTY)
 def test_a_neurons_labels_are_text(label: str) -> None:
-    from xml.etree import ElementTree
     neuron = Neuron(1, "linear")
     neuron.w[0].label = label
     neuron.activation = label

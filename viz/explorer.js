@@ -132,6 +132,8 @@ const table = rows.map(row => {
   return {tr, value: cells[0], sum: cells[2]};
 });
 
+document.querySelector("table").classList.toggle("long", rows.length > 60);
+
 // ---- one step in words: a heading, a sentence, equations (lists of texts and numbers), a line for the log
 
 function told(step, state, hidden) {
@@ -273,6 +275,7 @@ function showPicture(p, s, state, hidden) {
   const opened = String(now.open === "follow" ? (lit.length ? groupOf[lit[lit.length - 1]] : "") : now.open);
   if (p.group !== "all") {
     p.box.hidden = p.group !== opened;
+    p.box.tabIndex = p.box.hidden ? -1 : 0;
     if (p.box.hidden) return null;
   }
   p.found.forEach((box, i) => {

@@ -6,6 +6,7 @@ again (script, style, layout), and until its next frame.
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
@@ -37,7 +38,11 @@ FRAME = """async name => { const found = [], button = document.getElementById(na
         const start = performance.now();
         button.click();
         await new Promise(requestAnimationFrame);
-        await new Promise(done => { const channel = new MessageChannel(); channel.port1.onmessage = done; channel.port2.postMessage(0); });
+        await new Promise(done => {
+            const channel = new MessageChannel();
+            channel.port1.onmessage = done;
+            channel.port2.postMessage(0);
+        });
         found.push(performance.now() - start);
     }
     return found; }"""
@@ -57,10 +62,11 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
     model = MLP(4, [8, 4, 1], activation="tanh", rng=0)
     y = model([Value(float(i), label=f"x{i}") for i in range(4)])
-    graphs: list[tuple[str, Value, Any]] = [("lecture", lecture(), None), ("300 nodes", dag(300), None), ("MLP 4-8-4-1 in layers", y, model)]
+    graphs: list[tuple[str, Value, Any]] = [
+        ("lecture", lecture(), None), ("300 nodes", dag(300), None), ("MLP 4-8-4-1 in layers", y, model)]
     print("graph                  nodes  page kB  made in ms  step ms: median  p95   max   to the next frame, p95")
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
         for name, v, collapse in graphs:
             made = seconds(lambda v=v, collapse=collapse: explore(v, collapse=collapse))  # type: ignore[misc]
             page = explore(v, collapse=collapse)
@@ -70,8 +76,9 @@ def main() -> None:
             tab.goto(path.as_uri())
             steps = sorted([*tab.evaluate(LAID_OUT, "next"), *tab.evaluate(LAID_OUT, "back")])
             frames = sorted(tab.evaluate(FRAME, "next"))
-            print(f"{name:22} {len(topological(v)):5} {len(page.html.encode()) / 1000:8.0f} {1000 * made:11.0f} {statistics.median(steps):16.1f} "
-                  f"{steps[len(steps) * 95 // 100]:5.1f} {steps[-1]:5.1f} {frames[len(frames) * 95 // 100]:15.1f}")
+            print(f"{name:22} {len(topological(v)):5} {len(page.html.encode()) / 1000:8.0f} {1000 * made:11.0f} "
+                  f"{statistics.median(steps):16.1f} {steps[len(steps) * 95 // 100]:5.1f} {steps[-1]:5.1f} "
+                  f"{frames[len(frames) * 95 // 100]:15.1f}")
             tab.close()
         browser.close()
     v = dag(300)
