@@ -7,6 +7,8 @@
 -0.00037018372795869517
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import functions
 from .check import gradcheck
 from .derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -15,7 +17,20 @@ from .graph import topological
 from .primitive import PRIMITIVES, Primitive, errstate, primitive
 from .value import Value, no_grad
 
+if TYPE_CHECKING:
+    from .compiler import Compiled, TraceError, compile_function
+    from .compiler import compile as compile  # not in __all__: Python has a function of this name
+
 __all__ = [  # noqa: PLE0604
-    "PRIMITIVES", "Primitive", "Value", "errstate", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad",
-    "primitive", "topological", "value_and_grad", "vjp", *functions.__all__,
+    "PRIMITIVES", "Compiled", "Primitive", "TraceError", "Value", "compile_function", "errstate", "grad",
+    "gradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad", "primitive", "topological", "value_and_grad", "vjp",
+    *functions.__all__,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The compiler is loaded when it is asked for."""
+    if name in ("Compiled", "TraceError", "compile", "compile_function"):
+        from . import compiler
+        return getattr(compiler, name)
+    raise AttributeError(f"module 'autograd' has no attribute {name!r}")

@@ -374,6 +374,10 @@ def no_grad() -> Iterator[None]:
     >>> y.data, y.args
     (9.0, ())
     """
+    if _recording().symbolic:
+        from .compiler.trace import TraceError
+        raise TraceError("no_grad() in a function that is traced: its results would be numbers, and there are none yet; "
+                         "leave it out, and differentiate by the arguments that you want")
     with recording(Constant):
         yield
 

@@ -7,7 +7,9 @@ outputs summed over the batch, and those of each example. `single`, where there 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, Protocol
@@ -19,6 +21,7 @@ __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
 
 NAMES = ("auto", "python", "numpy", "llvm")
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
+_SHORT, _LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
 _TILE = 1 << 17    # bytes of the rows of a tile, which should stay in a core's second cache
 
 
@@ -67,38 +70,60 @@ class ArrayKernel:
     are added in their order, so that the result does not depend on the number of threads."""
 
     single = None
+    regular = False   # whether a program without regularity is not to be rolled
 
-    def __init__(self, program: Program, widths: Sequence[int], threads: int | None) -> None:
+    def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
+                 limit: int = sys.maxsize) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         from .roll import roll
         start = perf_counter()
-        self.rolled = roll(program)
+        self.program, self.batched, self.widths, self.limit = program, batched, widths, limit
+        self.rolled = roll(program, self.regular)
         self.sums, self.width = program.sums, program.shared
-        self.threads, self.pool = threads, None
+        self.threads, self.pool = threads, None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
         self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
-        self.each, self.each_shared = self.rolled.each, self.rolled.each_shared
         self.outputs = len(program.outputs) - self.sums
         self.make(self.rolled, widths)
-        self.stats = {"nodes": len(program.ops), "seconds": perf_counter() - start, **self.measures()}
+        self.seconds = perf_counter() - start
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What it costs; `bytes` are of the buffers that it keeps."""
+        return {"nodes": len(self.program.ops), **self.measures(), "seconds": self.seconds}
+
+    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+        """Write or compile the program."""
+        raise NotImplementedError
+
+    def measures(self) -> dict[str, Any]:
+        """What `stats` tells of this backend."""
+        raise NotImplementedError
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """One chunk."""
+        raise NotImplementedError
 
     def __call__(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """In one chunk, or in several of nearly equal size."""
-        import numpy as np
-        if B <= self.lanes:
+        if B <= self.lanes:   # noqa: SIM300
             return self.run(shared, varying, B)
+        import numpy as np
         parts = -(-B // self.lanes)
         cuts = [B * k // parts for k in range(parts + 1)]
         pieces = [[x[a:b] for x in varying] for a, b in pairwise(cuts)]
-        if self.threads is None or self.threads == 1:
-            done = [self.run(shared, piece, b - a) for piece, (a, b) in zip(pieces, pairwise(cuts), strict=True)]
-        else:
-            if self.pool is None:
-                from concurrent.futures import ThreadPoolExecutor
-                self.pool = ThreadPoolExecutor(self.threads, "autograd")
-            done = list(self.pool.map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
+        each_map = self.pool.map if self.pool else map
+        done = list(each_map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
         sums = done[0][0]
         for part, _ in done[1:]:
             sums += part
         return sums, np.concatenate([each for _, each in done], axis=1)
+
+    def __str__(self) -> str:
+        if self.rolled.irregular:
+            return f"{len(self.program.ops)} lines without regularity, one instruction each; see .source"
+        from .show import shown
+        return shown(self.rolled, self.widths)
 
 
 class NumpyKernel(ArrayKernel):
@@ -113,15 +138,16 @@ class NumpyKernel(ArrayKernel):
 
     def measures(self) -> dict[str, Any]:
         """What `stats` tells."""
-        return {"backend": "numpy", "statements": len(self.numpy.lines), "flops": self.rolled.flops}
+        return {"backend": "numpy", "statements": len(self.numpy.lines), "flops": self.rolled.flops,
+                "bytes": sum([bytes_ for free in self.free.values() for _, _, bytes_ in free])}
 
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """One chunk, on buffers of its size that nobody else uses now."""
         import numpy as np
         try:
-            f, buffers = self.free[B].pop()
+            f, buffers, bytes_ = self.free[B].pop()
         except (KeyError, IndexError):
-            f, buffers = self.numpy.bind(B)
+            f, buffers, bytes_ = self.numpy.bind(B)
         U, V, G, at = buffers["U"], buffers["V"], np.empty(self.sums), 0
         for x in shared:
             U[at:at + len(x)] = x
@@ -130,33 +156,41 @@ class NumpyKernel(ArrayKernel):
             f(G, *varying)
         each = np.empty((self.outputs, B))
         if self.outputs:
-            each[self.each[0]] = V[self.each[1]]
-            each[self.each_shared[0]] = U[self.each_shared[1], None]
+            each[self.rolled.each[0]] = V[self.rolled.each[1]]
+            each[self.rolled.each_shared[0]] = U[self.rolled.each_shared[1], None]
         if len(self.free) > 2 and B not in self.free:
             self.free = {}
-        self.free.setdefault(B, []).append((f, buffers))
+        self.free.setdefault(B, []).append((f, buffers, bytes_))
         return G, each
-
-    def __str__(self) -> str:
-        return self.source
 
 
 class LLVMKernel(ArrayKernel):
-    """Rolled, as machine code."""
+    """Machine code: loops over what is rolled, or instruction after instruction where there is no regularity."""
+
+    regular = True
 
     def make(self, rolled: Any, widths: Sequence[int]) -> None:
-        """Compile the loops."""
-        from .llvm_backend import LoopProgram
-        self.loops = LoopProgram(rolled, widths)
+        """Compile."""
+        self.lanes = 1024
+        if rolled.irregular:
+            if len(self.program.ops) > self.limit:
+                raise NotImplementedError("the program is irregular, and too long for machine code")
+            from .llvm_straight import StraightProgram
+            self.loops: Any = StraightProgram(self.program, widths, self.batched)
+            self.most = self.loops.step
+        else:
+            from .llvm_backend import LoopProgram
+            self.loops = LoopProgram(rolled, widths)
+            step = self.loops.step
+            bytes_ = _TILE << 3 if rolled.rows_shared > _TILE >> 3 else _TILE   # of many weights: pass over them seldom
+            self.most = min(max(bytes_ // (8 * max(rolled.rows, 1)) // step, 2), 104 // step) * step
         self.source = self.loops.source
-        self.lanes, step = 1024, self.loops.step
-        bytes_ = _TILE << 3 if rolled.rows_shared > _TILE >> 3 else _TILE   # weights beyond the cache: pass over them seldom
-        self.most = min(max(bytes_ // (8 * max(rolled.rows, 1)) // step, 2), 104 // step) * step
         self.free: list[Any] = []   # buffers that no call is using
 
     def measures(self) -> dict[str, Any]:
         """What `stats` tells."""
-        return {"backend": "llvm", "statements": self.source.count("\n"), "flops": self.rolled.flops}
+        return {"backend": "llvm", "statements": self.source.count("\n"), "flops": self.rolled.flops,
+                "bytes": sum([x.nbytes for buffers in self.free for x in (buffers.U, buffers.V, buffers.S, buffers.G)])}
 
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """One chunk, on buffers that nobody else uses now."""
@@ -164,24 +198,20 @@ class LLVMKernel(ArrayKernel):
             buffers = self.free.pop()
         except IndexError:
             buffers = _Buffers(self)
-        found = buffers.run(shared, varying, B)
+        found: tuple[Any, Any] = buffers.run(shared, varying, B)
         self.free.append(buffers)
         return found
-
-    def __str__(self) -> str:
-        return self.source
-
 
 class _Buffers:
     """What a call of machine code writes on, and the addresses of that and of the arguments it had last."""
 
     def __init__(self, kernel: LLVMKernel) -> None:
         import numpy as np
-        self.np, self.kernel, loops, rolled = np, kernel, kernel.loops, kernel.rolled
-        self.U = np.zeros(max(rolled.rows_shared, 1))
-        for row, x in rolled.numbers:
+        self.np, self.kernel, loops = np, kernel, kernel.loops
+        self.U = np.zeros(max(loops.rows_shared, 1))
+        for row, x in loops.numbers:
             self.U[row] = x
-        self.V, self.S = np.empty(max(rolled.rows * kernel.most, 1)), np.empty(max(loops.scratch * kernel.most, 1))
+        self.V, self.S = np.empty(max(loops.rows * kernel.most, 1)), np.empty(max(loops.scratch * kernel.most, 1))
         self.G, self.none = np.empty(max(kernel.sums, 1)), np.empty((0, 0))
         self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
         self.u, self.v, self.g, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.G, self.S, self.sizes)]
@@ -213,20 +243,27 @@ def check(backend: str) -> None:
     """ValueError unless there is a backend of that name, ImportError if it needs what is not installed."""
     if backend not in NAMES:
         raise ValueError(f"compile(backend={backend!r}): there are {', '.join(NAMES)}")
+    if backend == "llvm" and not find_spec("llvmlite"):
+        raise ImportError("compile(backend='llvm') needs llvmlite: pip install 'xigrad[jit]'")
 
 
-def on_arrays(backend: str, batched: bool) -> bool:
-    """Whether a program will be rolled."""
-    return backend in ("numpy", "llvm") or (backend == "auto" and batched)
+def kernel(program: Callable[[bool], Program], backend: str, batched: bool, widths: Sequence[int], threads: int | None) -> Any:
+    """The kernel of `program(lowered)`, whose varying inputs come in arguments of these widths.
 
-
-def kernel(program: Program, backend: str, batched: bool, widths: Sequence[int], threads: int | None) -> Any:
-    """The kernel that runs `program`, whose varying inputs come in arguments of these widths."""
-    if backend == "llvm":
-        return LLVMKernel(program, widths, threads)
-    if on_arrays(backend, batched):
-        return NumpyKernel(program, widths, threads)
-    return PythonKernel(program)
+    "auto" takes Python for a single example of a short program; else machine code, if llvmlite is there and the program is
+    not both irregular and very long; else numpy for a batch.
+    """
+    auto = backend == "auto"
+    if backend == "python" or (auto and not batched and len(program(False).ops) <= _SHORT):
+        return PythonKernel(program(False))
+    lowered = program(True)
+    if backend == "llvm" or (auto and find_spec("llvmlite")):
+        try:
+            return LLVMKernel(lowered, widths, threads, batched, _LONG if auto else sys.maxsize)
+        except NotImplementedError:
+            if not auto:
+                raise
+    return NumpyKernel(lowered, widths, threads, batched) if batched or not auto else PythonKernel(program(False))
 
 
 def finite(x: Any) -> bool:

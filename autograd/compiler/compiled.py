@@ -6,6 +6,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -116,8 +117,8 @@ class Compiled:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """What the program costs: backend, nodes of the graph, lines, statements, flops for an example, bytes, seconds to make."""
-        return self._shown().kernel.stats
+        """What the program costs: backend, nodes, statements, flops of an example, bytes of buffers, seconds to make."""
+        return dict(self._shown().kernel.stats)
 
     def __repr__(self) -> str:
         return f"Compiled(outputs={len(self._ys)}, inputs={[len(leaves) for leaves in self._leaves]}, backend={self.backend!r})"
@@ -175,16 +176,17 @@ class _Plan:
         self.shared = [i for i in places if batched and i not in batched]
         self.varying = [i for i in places if i not in self.shared]   # of no batch: all, in a batch of one
         summed = bool(f.reduce and batched)
-        pieces = [(summed, 0, f.outputs), *[(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]]
+        pieces = [(summed, 0, f.outputs)]
+        pieces += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
         pieces.sort(key=lambda piece: not piece[0])
         self.pieces = [(total, k, x, len(leaves_of(x)), _shape(x)) for total, k, x in pieces]
         self.xs = [v for _, k, *_ in self.pieces if k for v in f._leaves[self.wrt[k - 1]]]
         with collector_off():
             ends = [*f._ys, *(gradient({f.outputs: 1.0}, self.xs) if derivative else [])]
-            self.program = simplify(ends, [v for i in self.shared for v in f._leaves[i]] + f._captured,
-                                    [v for i in self.varying for v in f._leaves[i]],
-                                    sum([n for total, _, _, n, _ in self.pieces if total]),
-                                    lowered=backends.on_arrays(f.backend, bool(batched)))
+            shared = [v for i in self.shared for v in f._leaves[i]] + f._captured
+            varying = [v for i in self.varying for v in f._leaves[i]]
+            sums = sum([n for total, _, _, n, _ in self.pieces if total])
+            self.program = partial(simplify, ends, shared, varying, sums)
             self.kernel = backends.kernel(self.program, f.backend, bool(batched), [len(f._leaves[i]) for i in self.varying],
                                           f.threads)
         if batched or not self.kernel.single:
@@ -310,7 +312,7 @@ class _Plan:
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""
         np = self.np
-        run = backends.python_function(self.program)
+        run = backends.python_function(self.program(False))
         common = [x for part in shared for x in part.tolist()]
         sums, each = np.zeros_like(sums), np.empty_like(each)
         for b in range(B):
@@ -334,7 +336,7 @@ class CompiledFunction:
             raise TypeError(f"compile_function() got {bounded(f)}: it takes a function; of Values use compile")
         backends.check(backend)
         self.f = f
-        self.options = {"wrt": wrt, "reduce": reduce, "backend": backend, "threads": threads}
+        self.options: dict[str, Any] = {"wrt": wrt, "reduce": reduce, "backend": backend, "threads": threads}
         self.batch = batch
         self._made: dict[Any, Compiled] = {}
         self.__name__ = f"compiled({getattr(f, '__name__', 'f')})"
@@ -395,7 +397,7 @@ def compile_function(f: Callable[..., Any], *, wrt: int | Sequence[int] | None =
     >>> import numpy as np
     >>> f = compile_function(lambda w, x: (w[0] * x + w[1]) ** 2, batch=1, reduce="mean")
     >>> f.value_and_grad(np.array([2.0, 1.0]), np.array([0.0, 1.0]))
-    (5.0, array([6., 8.]))
+    (5.0, array([3., 4.]))
     """
     return CompiledFunction(f, wrt, batch, reduce, backend, threads)
 

@@ -19,6 +19,7 @@ from .roll import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Ro
 __all__ = ["LoopProgram", "Native"]
 
 _UNROLLED = 16        # a shorter sum is written out
+_PART = 20            # instructions in a function
 _DEPTH = 256          # terms of a matrix product that stay in the cache while all its rows are computed
 Index = Callable[..., str]
 
@@ -56,6 +57,7 @@ class LoopProgram:
         self.W = W = register_lanes()
         self.block = (8, 3) if W == 8 else (6, 2)   # rows and registers of results that a matrix product keeps
         self.step = W * self.block[1]               # T is a multiple of it
+        self.rows_shared, self.rows, self.numbers = rolled.rows_shared, rolled.rows, rolled.numbers
         self.scratch = 0                            # numbers of S for each example of a tile
         self.s = s = Code(W)
         body = self._fused(rolled.body)
@@ -65,18 +67,17 @@ class LoopProgram:
         self.last = s.let(f"sub i64 {self.B}, 1")
         self.registers = s.let(f"udiv i64 {self.T}, {W}")
         self.blocks = s.let(f"udiv i64 {self.T}, {self.step}")
-        s.lanes = 1
-        for i in body:
-            if i[0].shared:
-                self._emit(*i)
-        s.lanes = W
+        self.functions: list[str] = []
+        s.lines += self._parts([i for i in body if i[0].shared], 1)
         self._zeros()
-        s.loop(tiles, lambda t, _: self._tile(t, [i for i in body if not i[0].shared]))
+        calls = self._parts([i for i in body if not i[0].shared], W)
+        s.loop(tiles, lambda t, _: self._tile(t, calls))
         self._after()
         given = "".join([f", ptr noalias readonly %X{k}" for k in range(len(self.widths))])
         self.source = "\n".join([
-            *s.globals, *sorted(s.declared), "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, "
-            f"ptr noalias %S, ptr noalias readonly %sizes{given}) {{", "entry:", *s.lines, "  ret void", "}", ""])
+            *s.globals, *sorted(s.declared), *self.functions,
+            "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, ptr noalias %S, "
+            f"ptr noalias readonly %sizes{given}) {{", "entry:", *s.lines, "  ret void", "}", ""])
         self.native = Native(self.source, 6 + len(self.widths))
 
     # ---- the order of things
@@ -100,12 +101,29 @@ class LoopProgram:
         else:
             getattr(self, f"_{type(i).__name__.lower()}")(i)
 
-    def _tile(self, t: Register, body: Sequence[tuple[Instruction, Spread | None]]) -> None:
+    def _parts(self, body: Sequence[tuple[Instruction, Spread | None]], lanes: int) -> list[str]:
+        """The instructions as functions, cut up since LLVM's time grows faster than a function; the calls of them."""
+        s = self.s
+        outside = s.lines, s.block, s.lanes, self.T, self.registers, self.blocks
+        calls = []
+        for start in range(0, len(body), _PART):
+            s.lines, s.block, s.lanes, self.T = [], "entry", lanes, "%T"
+            self.registers = s.let(f"udiv i64 %T, {self.W}")
+            self.blocks = s.let(f"udiv i64 %T, {self.step}")
+            for i in body[start:start + _PART]:
+                self._emit(*i)
+            name = f"@part{len(self.functions)}"
+            self.functions.append("\n".join([f"define internal void {name}(ptr noalias %U, ptr noalias %V, i64 %T) {{",
+                                             "entry:", *s.lines, "  ret void", "}"]))
+            calls.append(f"  call void {name}(ptr %U, ptr %V, i64 {outside[3]})")
+        s.lines, s.block, s.lanes, self.T, self.registers, self.blocks = outside
+        return calls
+
+    def _tile(self, t: Register, calls: Sequence[str]) -> None:
         s = self.s
         offset = s.let(f"mul nuw nsw i64 {t}, {self.T}")
         self._transpose(offset)
-        for i in body:
-            self._emit(*i)
+        s.lines += calls
         left = s.let(f"sub nsw i64 {self.B}, {offset}")
         part = s.let(f"icmp ult i64 {left}, {self.T}")
         valid = s.let(f"select i1 {part}, i64 {left}, i64 {self.T}")
@@ -207,10 +225,10 @@ class LoopProgram:
             return s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr {name}, i64 {place}')}")
         return lookup
 
-    def _numbers(self, x: Array) -> Index:
+    def _factors(self, x: Array) -> Index:
         """x[i] as code that loads it: one number, or from a table."""
         s = self.s
-        if (x == x.flat[0]).all():
+        if _same(x):
             return lambda *_: bits(float(x.flat[0]))
         name = f"@T{len(s.globals)}"
         s.globals.append(f"{name} = private unnamed_addr constant [{x.size} x double] ["
@@ -300,10 +318,10 @@ class LoopProgram:
                 return total
             self._rows(i, columns, value)
             return
-        refs, factor = [self._ref(x) for x in (A, B) if x is not None], self._numbers(C)
+        refs, factor = [self._ref(x) for x in (A, B) if x is not None], self._factors(C)
         space = "%U" if i.shared else "%V"
         found = [affine(x) for x in (A, B) if x is not None]
-        if i.shared and (C == C[0]).all() and all([f and f[1][1] == 1 for f in found]):
+        if i.shared and _same(C) and all([f and f[1][1] == 1 for f in found]):
             self._shared_sum(i, float(C[0]), refs, m)
             return
 
@@ -388,7 +406,8 @@ class LoopProgram:
                 for first, size, blocks in self._even(r, self.block[0]):
                     def run(b: Register, _: Any, first: int = first, size: int = size, low: int = low) -> None:
                         rows = [s.at(first + a, (b, size)) for a in range(size)]
-                        s.loop(self.blocks, lambda v, _: block(gi, ci, rows, s.at(0, (v, self.step)), low, min(_DEPTH, m - low)))
+                        depth = min(_DEPTH, m - low)
+                        s.loop(self.blocks, lambda v, _: block(gi, ci, rows, s.at(0, (v, self.step)), low, depth))
                     s.loop(blocks, run)
         s.loop(g, lambda gi, _: s.loop(c, lambda ci, _: cell(gi, ci)) and None)
 
@@ -410,8 +429,8 @@ class LoopProgram:
     def _outer_lanes(self, C: Array, A: Array, B: Array, dst: Array) -> None:
         """Sums along the lanes: for few columns, or sums over many places."""
         s, (g, _, m) = self.s, A.shape
-        a, b, to, factor = self._ref(A), self._ref(B), self._ref(dst), self._numbers(C)
-        same = (C == C[0]).all()
+        a, b, to, factor = self._ref(A), self._ref(B), self._ref(dst), self._factors(C)
+        same = _same(C)
 
         def block(gi: str, rows: Sequence[str], columns: Sequence[str]) -> None:
             def term(j: Register, acc: list[Register]) -> Sequence[Register]:
@@ -450,11 +469,10 @@ class LoopProgram:
     def _outer_wide(self, factor: float, A: Array, B: Array, dst: Array, offset: Register, valid: Register) -> None:
         """Columns along the registers: for that the rows of B stand transposed, as an argument does already."""
         s, g, (first, strides) = self.s, len(A), affine(dst)   # type: ignore[misc]
-        a, n = self._ref(A[:, :, 0]), B.shape[1]
+        a, n, count = self._ref(A[:, :, 0]), B.shape[1], self.block[1]
         for k in range(g):
             columns = B[k, :, 0]
             base, between = self._transposed(columns, offset, valid)
-            count = self.block[1]
 
             def block(rows: Sequence[str], column: str, k: int = k, base: str = base, between: str = between) -> None:
                 outs = [s.at(first + k * strides[0], (row, strides[1]), (column, 1)) for row in rows]
@@ -511,7 +529,7 @@ class LoopProgram:
 
     def _rowsum(self, i: RowSum, offset: Register, valid: Register) -> None:
         s = self.s
-        row, to, factor = self._ref(i.A), self._ref(i.dst), self._numbers(i.C)
+        row, to, factor = self._ref(i.A), self._ref(i.dst), self._factors(i.C)
 
         def one(r: Register, _: Any) -> None:
             start = s.at(0, (row(r), self.T))
@@ -523,3 +541,7 @@ class LoopProgram:
             s.lanes = self.W
             self._add(to(r), x)
         s.loop(len(i.A), one)
+
+
+def _same(x: Array) -> bool:
+    return bool((x.flat[0] == x).all())

@@ -10,6 +10,7 @@ with an argument reads the argument itself; only what other statements need of i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -55,20 +56,21 @@ class NumpyProgram:
         given = [f"x{k}" for k in range(len(widths))]
         copies = [f"V{k}[...] = x{k}.T" for k in sorted(self.copied)]
         for k in self.copied:
-            a, b = int(self.cuts[k]), int(self.cuts[k + 1])
-            self.bound[f"V{k}"] = lambda buffers, a=a, b=b: buffers["V"][a:b]
+            self.bound[f"V{k}"] = partial(_slice, int(self.cuts[k]), int(self.cuts[k + 1]))
         text = [f"def f({', '.join(['G', *given])}):",
                 *[f"    {line}" for line in [*copies, *self.lines, "return"]]]
         module = compile("\n".join(text), "<compiled>", "exec")
         self.code = next(c for c in module.co_consts if isinstance(c, CodeType))
 
-    def bind(self, B: int) -> tuple[Callable[..., None], Buffers]:
-        """(f(G, x0, …), its buffers): U is to be filled before a call, G receives the sums."""
+    def bind(self, B: int) -> tuple[Callable[..., None], Buffers, int]:
+        """(f(G, x0, …), its buffers, their bytes): U is to be filled before a call, G receives the sums."""
         buffers = {"U": np.zeros(max(self.rolled.rows_shared, 1)), "V": np.empty((self.rolled.rows, B)), "B": np.ones(B)}
         for row, x in self.rolled.numbers:
             buffers["U"][row] = x
         scope = self.constants | {name: make(buffers) for name, make in self.bound.items()}
-        return FunctionType(self.code, scope), buffers
+        own = [x for x in (*buffers.values(), *[scope[name] for name in self.bound])
+               if isinstance(x, np.ndarray) and x.base is None]
+        return FunctionType(self.code, scope), buffers, sum({id(x): x.nbytes for x in own}.values())
 
     # ---- names
 
@@ -84,6 +86,9 @@ class NumpyProgram:
 
     def _temporary(self, shape: tuple[int, ...], shared: bool = False) -> str:
         return self._bind("t", lambda buffers: np.empty(shape if shared else (*shape, buffers["V"].shape[1])))
+
+    def _vector(self, n: int) -> str:
+        return self._bind("t", lambda buffers: np.empty(n))
 
     def _place(self, arg: tuple[bool, Array]) -> Any:
         return arg[0], arg[1].tobytes()
@@ -225,8 +230,8 @@ class NumpyProgram:
             self.lines.append(f"matmul({self._rows(True, i.W[0])}, {self._matrix(i.H[0, :, 0])}, {out})")
         else:
             index = np.arange(i.start, i.start + g * r * c).reshape(g, r, c)
-            W, H, out = (i.W[0], i.H[0], index[0]) if g == 1 else (i.W, i.H, index)
-            self.lines.append(f"matmul({self._rows(True, W)}, {self._rows(False, H, True)}, {self._rows(False, out, True)})")
+            W, H, to = (i.W[0], i.H[0], index[0]) if g == 1 else (i.W, i.H, index)
+            self.lines.append(f"matmul({self._rows(True, W)}, {self._rows(False, H, True)}, {self._rows(False, to, True)})")
 
     def _accumulate(self, out: str, first: bool, shape: tuple[int, ...], statement: str, sign: str = "add",
                     shared: bool = False) -> None:
@@ -310,7 +315,7 @@ class NumpyProgram:
             a, b = self._rows(False, A[0], True), f"{self._rows(False, B[0], True)}.T"
         else:
             a, b = self._rows(False, A, True), f"{self._rows(False, B, True)}.swapaxes(1, 2)"
-        if scaled and not (C == C[0]).all():
+        if scaled and not (C[0] == C).all():
             shape = A.shape if g > 1 else A[0].shape
             t = self._bind("t", lambda buffers: np.empty((*shape[:-1], shape[-1] * buffers["V"].shape[1])))
             factor = self._bind("k", lambda buffers: np.repeat(C, buffers["V"].shape[1]))
@@ -328,20 +333,18 @@ class NumpyProgram:
         cuts = np.flatnonzero((np.diff(i.A) != 1) | (np.diff(i.C) != 0)) + 1
         if len(cuts) > 4:   # many short runs: all rows between the first and the last
             low, high = int(i.A.min()), int(i.A.max()) + 1
-            t = self._bind("t", lambda buffers: np.empty(high - low))
+            t = self._vector(high - low)
             self.lines.append(f"matmul({self._rows(False, np.arange(low, high))}, ones, {t})")
             runs = [(i.C, f"{t}[{self._constant(i.A - low)}]", i.dst)]
         else:
             runs = []
             for at in np.split(np.arange(len(i.A)), cuts):
-                t = self._bind("t", lambda buffers, n=len(at): np.empty(n))
+                t = self._vector(len(at))
                 self.lines.append(f"matmul({self._rows(False, i.A[at])}, ones, {t})")
                 runs.append((i.C[at], t, i.dst[at]))
         for C, t, dst in runs:
-            if (C == C[0]).all():
-                text = t if C[0] == 1 else f"{float(C[0])!r} * {t}"
-            else:
-                text = f"{self._constant(C)} * {t}"
+            factor = f"{float(C[0])!r}" if (C[0] == C).all() else self._constant(C)
+            text = t if factor == "1.0" else f"{factor} * {t}"
             self._store(dst, text, set_)
 
     def _store(self, dst: Array, text: str, set_: Array) -> None:
@@ -364,6 +367,10 @@ class NumpyProgram:
         else:
             place = f"G[{self._constant(dst)}]"
         self.lines.append(f"{place} {sign} {text}")
+
+
+def _slice(first: int, end: int, buffers: Buffers) -> Array:
+    return buffers["V"][first:end]
 
 
 def _merged(x: Array) -> Array:

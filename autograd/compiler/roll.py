@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from ..primitive import Primitive
-from ..primitives import add, mul, neg, pow_
+from ..primitives import add, mul, neg
 from .simplify import Program
 
 __all__ = ["Apply", "Linear", "MatMul", "Outer", "Products", "Rolled", "RowSum", "Spread", "affine", "roll"]
 
 Array = Any   # a numpy array
 _LINEAR_MOST = 8            # a longer sum of rows is a matrix product with numbers
+_PACKS, _LINES = 100, 64    # regular: at most 100 packs, or 64 lines of the program for each
 _MODERATE = 1e-50, 1e50     # constants that may be multiplied together
 
 
@@ -117,7 +118,7 @@ class Rolled:
     constant: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
     each: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
     each_shared: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
-    levels: int = 0
+    irregular: bool = False
 
     @property
     def flops(self) -> int:
@@ -135,16 +136,16 @@ class Rolled:
         return count
 
 
-def roll(program: Program) -> Rolled:
-    """The program as instructions on arrays."""
-    return _Roller(program).rolled
+def roll(program: Program, regular: bool = False) -> Rolled:
+    """The program as instructions on arrays. If it must be `regular`, and is not, only that is said: `irregular`."""
+    return _Roller(program, regular).rolled
 
 
 class _Roller:
     """The three passes; arrays over lines grow where a pass makes a line of its own."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, regular: bool) -> None:
+        self.program, self.regular = program, regular
         self.rolled = Rolled(program)
         self.varies = np.array(program.varies, bool)
         self.numbers = dict(program.numbers)
@@ -157,7 +158,7 @@ class _Roller:
     # ---- flatten
 
     def _columns(self) -> None:
-        """Operations and arguments as arrays; a square is a product."""
+        """Operations and arguments as arrays."""
         program = self.program
         codes: dict[Any, int] = {None: 0, add: 1, mul: 2, neg: 3}
         self.ops: list[Any] = [None, add, mul, neg]
@@ -165,10 +166,6 @@ class _Roller:
         self.ops = list(codes)
         first = np.array([of[0] if of else -1 for of in program.args], np.int64)
         second = np.array([of[1] if len(of) > 1 else -1 for of in program.args], np.int64)
-        if pow_ in codes:
-            for i in np.flatnonzero(code == codes[pow_]):
-                if program.numbers.get(int(second[i])) == 2.0:
-                    code[i], second[i] = 2, first[i]
         self.code, self.first, self.second = code, first, second
 
     def _flatten(self) -> None:
@@ -281,7 +278,6 @@ class _Roller:
         # long sums of varying lines: products with numbers
         length = np.bincount(root[(kind == 2) & self.varies[root]], minlength=len(self.varies))
         long = (kind == 2) & self.varies[root] & (length[root] > _LINEAR_MOST)
-        extra: list[tuple[int, float, int]] = []
         if long.any():
             values, where = np.unique(C[long], return_inverse=True)
             made = self._new(len(values), False)
@@ -325,7 +321,7 @@ class _Roller:
         program = self.program
         lines = len(self.varies)
         level = [0] * lines
-        root, final, is_root = self.root, self.final.tolist(), self.is_root.tolist()
+        final, is_root = self.final.tolist(), self.is_root.tolist()
         shared = self.shared_term.tolist()
         code = self.code.tolist()
         A, B, starts = self.A.tolist(), self.B.tolist(), self.starts.tolist()
@@ -343,11 +339,10 @@ class _Roller:
                 of = A[s:e] + B[s:e]
                 of.append(shared[i])
             else:
-                of = args[i]   # type: ignore[assignment]
+                of = list(args[i])
             level[i] = 1 + max([level[j] for j in of])
         self.level = level
         self.computed = order
-        self.rolled.levels = max(level)
 
     @staticmethod
     def _is_summed(code: int) -> bool:
@@ -378,6 +373,9 @@ class _Roller:
             of = None if is_root[i] else tuple([varies[j] for j in program.args[i]])
             key = (varies[i], level[i], is_root[i], forms[i] if of is None else self.code[i], of)
             packs.setdefault(key, []).append(i)
+        rolled.irregular = self.regular and len(packs) > max(_PACKS, len(program.ops) // _LINES)
+        if rolled.irregular:
+            return
         for key in sorted(packs, key=lambda key: key[:2]):
             members = np.array(packs[key], np.int64)
             if key[2]:
@@ -488,7 +486,7 @@ class _Roller:
         if len(A):
             order = np.lexsort((to, A))
             rolled.totals.append(RowSum(C[order], A[order], to[order]))
-        rolled.constant = tuple([np.concatenate([part[q] for part in constant]) for q in range(2)])   # type: ignore[assignment]
+        rolled.constant = np.concatenate([to for to, _ in constant]), np.concatenate([rows for _, rows in constant])
         lines, dst = outputs[k:], np.arange(len(outputs) - k)
         varies = self.varies[lines]
         rolled.each = dst[varies], self.row[lines[varies]]
@@ -557,15 +555,13 @@ def _bicliques(a: Array, b: Array) -> Iterator[Array]:
         yield np.arange(len(a)).reshape(-1, 1, 1)
         return
     by_a, by_b = _grouped(a, b), _grouped(b, a)
-    if len(by_a) <= len(by_b):
-        groups = by_a
-    else:
-        groups = [group.T for group in by_b]
+    groups = by_a if len(by_a) <= len(by_b) else [group.T for group in by_b]
     shapes: dict[tuple[int, ...], list[Array]] = {}
     for group in groups:
         shapes.setdefault(group.shape, []).append(group)
     for same in shapes.values():
-        yield np.stack(sorted(same, key=lambda group: (int(a[group[0, 0]]), int(b[group[0, 0]]))))
+        first = [group.flat[0] for group in same]
+        yield np.stack([same[k] for k in np.lexsort((b[first], a[first]))])
 
 
 def _grouped(a: Array, b: Array) -> list[Array]:

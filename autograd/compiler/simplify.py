@@ -14,13 +14,14 @@ from functools import reduce
 
 from ..graph import topological
 from ..primitive import Primitive
-from ..primitives import add, exp, log, logsumexp, mul, neg, shift
+from ..primitives import add, exp, log, logsumexp, mul, neg, pow_, reciprocal, shift
 from ..value import Value
 from .trace import TraceError
 
 __all__ = ["Program", "simplify"]
 
 _COMMUTE = frozenset((add, mul))
+_POWERS = (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0)
 
 
 @dataclass
@@ -51,7 +52,8 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
              lowered: bool = False) -> Program:
     """The program that computes `outputs` from the inputs; TraceError if they need a symbol that is neither.
 
-    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials.
+    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials, small
+    whole powers are products, and −0 need not be told from 0.
     """
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
@@ -79,10 +81,12 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
         i = known.get(key)
         if i is None:
             if True in [a in numbers for a in of]:
-                i = _of_numbers(op, of, numbers, number)
+                i = _of_numbers(op, of, numbers, number, lowered)
             elif op is neg and ops[of[0]] is neg:
                 i = args[of[0]][0]
-            elif lowered and op is logsumexp:
+            if i is None and lowered and op is pow_ and numbers.get(of[1]) in _POWERS:
+                i = power(of[0], numbers[of[1]])
+            elif i is None and lowered and op is logsumexp:
                 m = emit(shift, *of)
                 minus = emit(neg, m)
                 i = emit(add, m, emit(log, reduce(lambda a, b: emit(add, a, b), [emit(exp, emit(add, x, minus)) for x in of])))
@@ -90,6 +94,11 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
                 i = line(op, of, True in [varies[a] for a in of])
             known[key] = i
         return i
+
+    def power(x: int, n: float) -> int:
+        if n < 0:
+            return emit(reciprocal, power(x, -n))
+        return x if n == 1 else emit(mul, x, power(x, n - 1)) if n != 4 else power(power(x, 2), 2)
 
     for v in shared:
         lines[v] = line(None, (), False)
@@ -132,12 +141,12 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     return program
 
 
-def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int]) -> int | None:
+def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int],
+                lowered: bool) -> int | None:
     """The line that equals op(*of), where some of `of` are numbers, if that needs no operation."""
     if all([a in numbers for a in of]):
         return number(op.ieee(*[numbers[a] for a in of]))
-    if op is mul:
-        for a, b in (of, of[::-1]):
-            if numbers.get(a) == 1.0:
-                return b
+    for a, b in (of, of[::-1]) if op in _COMMUTE else ():
+        if numbers.get(a) == (1.0 if op is mul else 0.0) and (op is mul or lowered):   # −0 + 0 is 0
+            return b
     return None

@@ -45,7 +45,7 @@ class Symbol(Value):
     def __init__(self, label: str | None = None) -> None:
         super().__init__(math.nan, label)
 
-    data = property(_refused(".data", _NUMBER), _refused("assignment to .data", _NUMBER))  # type: ignore[assignment]
+    data = property(_refused(".data", _NUMBER), _refused("assignment to .data", _NUMBER))
     item = __float__ = __int__ = __complex__ = __index__ = _refused("float()", _NUMBER)
     detach = _refused("detach()", "give the number to the function as an argument that is not differentiated")
     backward = _refused("backward()", "use autograd.grad, which gives the derivative as Values")
