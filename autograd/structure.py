@@ -14,6 +14,11 @@ def _is_array(x: Any) -> bool:
     return hasattr(x, "__array_ufunc__") and hasattr(x, "ndim") and hasattr(x, "__setitem__")   # numpy's scalars have not
 
 
+def is_flat(x: Any) -> bool:
+    """Whether it is a list or tuple of nothing but numbers and Values: told by the types alone, of long ones quickly."""
+    return isinstance(x, (list, tuple)) and all([issubclass(kind, (Value, float, int)) for kind in set(map(type, x))])
+
+
 def leaves_of(x: Any) -> list[Any]:
     """The numbers (or Values) in `x`, from left to right.
 
@@ -22,6 +27,8 @@ def leaves_of(x: Any) -> list[Any]:
     """
     if isinstance(x, dict):
         return [leaf for part in x.values() for leaf in leaves_of(part)]
+    if is_flat(x):
+        return list(x)
     if isinstance(x, (list, tuple)):
         return [leaf for part in x for leaf in leaves_of(part)]
     if _is_array(x):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from time import perf_counter
@@ -85,12 +86,14 @@ class ArrayKernel:
         self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
         self.outputs = len(program.outputs) - self.sums
         self.make(self.rolled, widths)
+        self.nodes = len(program.ops)
+        self.program = self.rolled.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
         self.seconds = perf_counter() - start
 
     @property
     def stats(self) -> dict[str, Any]:
         """What it costs; `bytes` are of the buffers that it keeps."""
-        return {"nodes": len(self.program.ops), **self.measures(), "seconds": self.seconds}
+        return {"nodes": self.nodes, **self.measures(), "seconds": self.seconds}
 
     def make(self, rolled: Any, widths: Sequence[int]) -> None:
         """Write or compile the program."""
@@ -121,7 +124,7 @@ class ArrayKernel:
 
     def __str__(self) -> str:
         if self.rolled.irregular:
-            return f"{len(self.program.ops)} lines without regularity, one instruction each; see .source"
+            return f"{self.nodes} lines without regularity, one instruction each; see .source"
         from .show import shown
         return shown(self.rolled, self.widths)
 

@@ -6,17 +6,16 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from threading import Lock
 from typing import Any, NoReturn
 
 from ..derive import adjoints
 from ..graph import topological
 from ..primitive import bounded, to_float
-from ..structure import leaves_of, shaped
+from ..structure import is_flat, leaves_of, shaped
 from ..value import Value, constant, recording
 from . import backends
-from .simplify import simplify
+from .simplify import Program, simplify
 from .trace import Symbol, gradient, tracing
 
 __all__ = ["Compiled", "CompiledFunction", "compile", "compile_function"]
@@ -91,8 +90,8 @@ class Compiled:
         if len(known) < sum(map(len, self._leaves)):
             raise ValueError("compile(): one Value is an input twice; give each once")
         self._ys = leaves_of(self.outputs)
-        self._captured = [v for v in topological(*self._ys, stop=known)
-                          if not (v.args or v.constant or v.symbolic or v in known)]
+        order = topological(*self._ys, stop=known)
+        self._captured = [v for v in order if not (v.args or v.constant or v.symbolic or v in known)]
         self._plans: dict[Any, _Plan] = {}
         self._lock = Lock()
         self._last: _Plan | None = None
@@ -182,16 +181,22 @@ class _Plan:
         self.pieces = [(total, k, x, len(leaves_of(x)), _shape(x)) for total, k, x in pieces]
         self.xs = [v for _, k, *_ in self.pieces if k for v in f._leaves[self.wrt[k - 1]]]
         with collector_off():
-            ends = [*f._ys, *(gradient({f.outputs: 1.0}, self.xs) if derivative else [])]
-            shared = [v for i in self.shared for v in f._leaves[i]] + f._captured
-            varying = [v for i in self.varying for v in f._leaves[i]]
-            sums = sum([n for total, _, _, n, _ in self.pieces if total])
-            self.program = partial(simplify, ends, shared, varying, sums)
-            self.kernel = backends.kernel(self.program, f.backend, bool(batched), [len(f._leaves[i]) for i in self.varying],
-                                          f.threads)
+            ends = self._ends()
+            widths = [len(f._leaves[i]) for i in self.varying]
+            self.kernel = backends.kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths, f.threads)
         if batched or not self.kernel.single:
             import numpy as np
             self.np, self.float = np, np.dtype(float)
+
+    def _ends(self) -> list[Value]:
+        """What the program computes: the outputs, and the derivatives by `xs`."""
+        return [*self.f._ys, *(gradient({self.f.outputs: 1.0}, self.xs) if self.wrt else [])]
+
+    def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
+        f = self.f
+        return simplify(ends, [v for i in self.shared for v in f._leaves[i]] + f._captured,
+                        [v for i in self.varying for v in f._leaves[i]],
+                        sum([n for total, _, _, n, _ in self.pieces if total]), lowered)
 
     def run(self, args: Sequence[Any]) -> list[Any]:
         """The outputs, and the derivative if it has one, in their structures."""
@@ -312,7 +317,7 @@ class _Plan:
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""
         np = self.np
-        run = backends.python_function(self.program(False))
+        run = backends.python_function(self._program(self._ends(), False))
         common = [x for part in shared for x in part.tolist()]
         sums, each = np.zeros_like(sums), np.empty_like(each)
         for b in range(B):
@@ -408,6 +413,8 @@ def _shape(x: Any) -> tuple[int, ...] | None:
     """The shape of a number, an array or a regular nested list; None for what is irregular."""
     if hasattr(x, "shape"):
         return tuple(x.shape)
+    if is_flat(x):
+        return (len(x),)
     if isinstance(x, (list, tuple)):
         shapes = {_shape(part) for part in x}
         inner = shapes.pop() if len(shapes) == 1 else None

@@ -42,10 +42,11 @@ class NumpyProgram:
         self.cuts = np.concatenate([[0], np.cumsum(widths)]).astype(int)   # where the arguments begin in V
         self.names: dict[Any, str] = {}
         self.bound: dict[str, Callable[[Buffers], Array]] = {}   # name → the array of it, made of the buffers of a size
-        self.constants: dict[str, Any] = {"matmul": np.matmul, "multiply": np.multiply, "add": np.add, "einsum": np.einsum,
+        self.constants: dict[str, Any] = {"matmul": np.matmul, "multiply": np.multiply, "add": np.add, "reduce": np.add.reduce, "einsum": np.einsum,
                                           "subtract": np.subtract, "negative": np.negative, "maximum": np.maximum,
                                           "take": np.take, "empty": np.empty, "copyto": np.copyto, "greater": np.greater,
                                           "heaviside": np.heaviside}
+        self.ones = {row for row, x in rolled.numbers if x == 1}
         self.copied = self._copied()
         self.relus = {self._place(i.args[0]) for i in rolled.body if isinstance(i, Apply) and i.op.name == "relu"}
         self.lines: list[str] = []
@@ -225,6 +226,8 @@ class NumpyProgram:
             for j in range(m):
                 a, b = self._column(True, i.W[:, 0, j], False), self._rows(False, i.H[:, j, 0])
                 self._accumulate(out, i.first and j == 0, (g,), f"multiply({a}, {b}, {{}})")
+        elif r == c == 1 and i.first and set(i.W.flat) <= self.ones:
+            self.lines.append(f"reduce({self._rows(False, i.H[:, :, 0])}, 1, None, {self._out(False, i.start, (g,))})")
         elif g == 1 and c == 1:
             out = self._out(False, i.start, (r,))
             self.lines.append(f"matmul({self._rows(True, i.W[0])}, {self._matrix(i.H[0, :, 0])}, {out})")

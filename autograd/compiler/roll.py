@@ -275,9 +275,10 @@ class _Roller:
         swap = mixed & a
         A[swap], B[swap] = B[swap], A[swap]
         kind = np.where(mixed, 0, np.where(B >= 0, 1, 2))
-        # long sums of varying lines: products with numbers
-        length = np.bincount(root[(kind == 2) & self.varies[root]], minlength=len(self.varies))
-        long = (kind == 2) & self.varies[root] & (length[root] > _LINEAR_MOST)
+        # long sums of varying lines: products with numbers, unless the batch is summed too
+        linear = (kind == 2) & self.varies[root] & ~np.append(final, np.zeros(len(self.varies) - n, bool))[root]
+        length = np.bincount(root[linear], minlength=len(self.varies))
+        long = linear & (length[root] > _LINEAR_MOST)
         if long.any():
             values, where = np.unique(C[long], return_inverse=True)
             made = self._new(len(values), False)
