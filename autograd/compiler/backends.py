@@ -23,6 +23,8 @@ __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
 NAMES = ("auto", "python", "numpy", "llvm")
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
 _SHORT, _LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
+_MANY = 1 << 13    # sums
+_WIDEST = 104      # examples in a tile, at most
 _TILE = 1 << 17    # bytes of the rows of a tile, which should stay in a core's second cache
 
 
@@ -185,8 +187,10 @@ class LLVMKernel(ArrayKernel):
             from .llvm_backend import LoopProgram
             self.loops = LoopProgram(rolled, widths)
             step = self.loops.step
-            bytes_ = _TILE << 3 if rolled.rows_shared > _TILE >> 3 else _TILE   # of many weights: pass over them seldom
-            self.most = min(max(bytes_ // (8 * max(rolled.rows, 1)) // step, 2), 104 // step) * step
+            fit = max(_TILE // (8 * max(rolled.rows, 1)) // step, 2)
+            if rolled.rows_shared > _TILE >> 3:   # over so many weights it should pass seldom
+                fit = _WIDEST
+            self.most = min(fit, _WIDEST // step) * step
         self.source = self.loops.source
         self.free: list[Any] = []   # buffers that no call is using
 
@@ -215,7 +219,7 @@ class _Buffers:
         for row, x in loops.numbers:
             self.U[row] = x
         self.V, self.S = np.empty(max(loops.rows * kernel.most, 1)), np.empty(max(loops.scratch * kernel.most, 1))
-        self.G, self.none = np.empty(max(kernel.sums, 1)), np.empty((0, 0))
+        self.G, self.none = np.empty(max(kernel.sums if kernel.sums <= _MANY else 1, 1)), np.empty((0, 0))
         self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
         self.u, self.v, self.g, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.G, self.S, self.sizes)]
         self.given: list[Any] = [None] * len(loops.widths)
@@ -238,6 +242,11 @@ class _Buffers:
                 self.sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
                 self.given[k], self.at[k] = x, x.ctypes.data
         E = self.np.empty((kernel.outputs, B)) if kernel.outputs else self.none
+        if kernel.sums > _MANY:   # written where they stay: a copy of few is faster than asking for an address
+            G = self.np.empty(kernel.sums)
+            kernel.loops.native.call(self.u, self.v, G.ctypes.data, E.ctypes.data if kernel.outputs else 0, self.s, self.z,
+                                     *self.at)
+            return G, E
         kernel.loops.native.call(self.u, self.v, self.g, E.ctypes.data if kernel.outputs else 0, self.s, self.z, *self.at)
         return self.G[:kernel.sums].copy(), E
 

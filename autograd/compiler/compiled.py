@@ -183,7 +183,8 @@ class _Plan:
         with collector_off():
             ends = self._ends()
             widths = [len(f._leaves[i]) for i in self.varying]
-            self.kernel = backends.kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths, f.threads)
+            self.kernel = backends.kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths,
+                                          f.threads)
         if batched or not self.kernel.single:
             import numpy as np
             self.np, self.float = np, np.dtype(float)
@@ -219,7 +220,7 @@ class _Plan:
         if not ((sums.dot(sums) < math.inf or backends.finite(sums)) and (not each.size or backends.finite(each))):
             sums, each = self._replayed(shared, varying, B, sums, each)
         if not self.batched:
-            return self._structured(each[:, 0].tolist(), args)
+            return self._structured(each[:, 0], args)
         if self.f.reduce == "mean":
             sums *= 1.0 / B
         return self._arrays(sums, each, args)
@@ -230,6 +231,10 @@ class _Plan:
         """Argument i of a single example as floats."""
         if type(x) is float and self.f._shapes[i] == ():
             return [x]
+        if getattr(getattr(x, "dtype", None), "kind", "") == "f":
+            found = x.ravel().tolist()
+            if len(found) == len(self.f._leaves[i]):
+                return found  # type: ignore[no-any-return]
         found = leaves_of(x)
         if len(found) != len(self.f._leaves[i]):
             self._refuse(i, x)
@@ -266,10 +271,16 @@ class _Plan:
 
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
-        rest, made = iter(found), [None] * len(self.pieces)
-        for _, k, template, *_ in self.pieces:
-            like = args[self.wrt[k - 1]] if k and hasattr(args[self.wrt[k - 1]], "dtype") else template
-            made[k] = shaped(like, rest)
+        made: list[Any] = [None] * len(self.pieces)
+        start = 0
+        for _, k, template, n, shape in self.pieces:
+            part = found[start:start + n]
+            start += n
+            if k and hasattr(args[self.wrt[k - 1]], "dtype"):
+                import numpy as np
+                made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
+            else:
+                made[k] = float(part[0]) if shape == () else shaped(template, map(float, part))
         return made
 
     def _arrays(self, sums: Any, each: Any, args: Sequence[Any]) -> list[Any]:

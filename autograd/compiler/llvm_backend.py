@@ -155,11 +155,21 @@ class LoopProgram:
             s.loop(len(dst), keep)
 
     def _zeros(self) -> None:
-        """G = 0, for what is to be added."""
+        """G = 0, except for the products that the first tile sets."""
         s, lanes = self.s, self.s.lanes
+        touched, zero = np.zeros(self.rolled.program.sums, bool), np.ones(self.rolled.program.sums, bool)
+        self.sets: set[int] = set()
+        for i in self.rolled.totals:
+            places = self._oriented(i)[2] if isinstance(i, Outer) else i.dst
+            wide = places[:, :, :self._wide(i)] if isinstance(i, Outer) else places[:0]
+            if wide.size and not touched[wide].any() and len(np.unique(wide)) == wide.size:
+                self.sets.add(id(i))
+                zero[wide] = False
+            touched[places] = True
+        place = self._ref(np.flatnonzero(zero)) if zero.any() else None
         s.lanes = 1
-        if self.rolled.program.sums:
-            s.loop(self.rolled.program.sums, lambda i, _: s.store(s.number(0.0), "%G", i))
+        if place:
+            s.loop(int(zero.sum()), lambda i, _: s.store(s.number(0.0), "%G", place(i)))
         s.lanes = lanes
 
     def _transpose(self, offset: Register) -> None:
@@ -413,18 +423,27 @@ class LoopProgram:
 
     # ---- sums over the batch
 
-    def _outer(self, i: Outer, offset: Register, valid: Register) -> None:
-        A, B, dst, C = i.A, i.B, i.dst, i.C
+    @staticmethod
+    def _oriented(i: Outer) -> tuple[Array, Array, Array]:
+        """A, B and dst, the rows of the result as they lie in G."""
+        found = affine(i.dst)
+        turned = found and found[1][1] == 1 and found[1][2] != 1
+        return (i.B, i.A, i.dst.swapaxes(1, 2)) if turned else (i.A, i.B, i.dst)
+
+    def _wide(self, i: Outer) -> int:
+        """How many columns of the result are computed along the registers."""
+        A, B, dst = self._oriented(i)
         found = affine(dst)
-        if found and found[1][1] == 1 and found[1][2] != 1:   # rows of results as they lie in G
-            A, B, dst, found = B, A, dst.swapaxes(1, 2), (found[0], [found[1][0], found[1][2], found[1][1]])
-        c = B.shape[1]
-        wide = c // self.step * self.step
-        if found and found[1][2] == 1 and A.shape[2] == 1 and wide and A.shape[1] >= 4:
-            self._outer_wide(float(C[0]), A, B[:, :wide], dst[:, :, :wide], offset, valid)
-            B, dst = B[:, wide:], dst[:, :, wide:]
-        if B.shape[1]:
-            self._outer_lanes(C, A, B, dst)
+        wide = found and (found[1][2] == 1 or dst.shape[2] == 1) and A.shape[2] == 1 and A.shape[1] >= 4
+        return B.shape[1] // self.step * self.step if wide else 0
+
+    def _outer(self, i: Outer, offset: Register, valid: Register) -> None:
+        A, B, dst = self._oriented(i)
+        wide = self._wide(i)
+        if wide:
+            self._outer_wide(float(i.C[0]), A, B[:, :wide], dst[:, :, :wide], offset, valid, id(i) in self.sets)
+        if wide < B.shape[1]:
+            self._outer_lanes(i.C, A, B[:, wide:], dst[:, :, wide:])
 
     def _outer_lanes(self, C: Array, A: Array, B: Array, dst: Array) -> None:
         """Sums along the lanes: for few columns, or sums over many places."""
@@ -466,10 +485,14 @@ class LoopProgram:
                 s.loop(blocks, down)
         s.loop(g, group)
 
-    def _outer_wide(self, factor: float, A: Array, B: Array, dst: Array, offset: Register, valid: Register) -> None:
-        """Columns along the registers: for that the rows of B stand transposed, as an argument does already."""
+    def _outer_wide(self, factor: float, A: Array, B: Array, dst: Array, offset: Register, valid: Register,
+                    sets: bool) -> None:
+        """Columns along the registers: for that the rows of B stand transposed, as an argument does already.
+        If it `sets` the result, the first tile does not look at what is there."""
         s, g, (first, strides) = self.s, len(A), affine(dst)   # type: ignore[misc]
         a, n, count = self._ref(A[:, :, 0]), B.shape[1], self.block[1]
+        begin = s.let(f"insertelement {s.bools} poison, i1 {s.let(f'icmp eq i64 {offset}, 0')}, i32 0")
+        begin = s.let(f"shufflevector {s.bools} {begin}, {s.bools} poison, <{s.lanes} x i32> zeroinitializer")
         for k in range(g):
             columns = B[k, :, 0]
             base, between = self._transposed(columns, offset, valid)
@@ -490,7 +513,8 @@ class LoopProgram:
                         place = s.at(v * self.W, (out, 1))
                         y = done[p * count + v]
                         y = s.op("fmul", y, s.number(factor)) if factor != 1 else y
-                        s.store(s.op("fadd", s.load("%G", place), y), "%G", place)
+                        more_ = s.op("fadd", s.load("%G", place), y)
+                        s.store(s.select(begin, y, more_) if sets else more_, "%G", place)
 
             def across(y: Register, _: Any) -> None:
                 column = s.at(0, (y, self.step))

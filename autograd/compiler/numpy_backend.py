@@ -42,10 +42,8 @@ class NumpyProgram:
         self.cuts = np.concatenate([[0], np.cumsum(widths)]).astype(int)   # where the arguments begin in V
         self.names: dict[Any, str] = {}
         self.bound: dict[str, Callable[[Buffers], Array]] = {}   # name → the array of it, made of the buffers of a size
-        self.constants: dict[str, Any] = {"matmul": np.matmul, "multiply": np.multiply, "add": np.add, "reduce": np.add.reduce, "einsum": np.einsum,
-                                          "subtract": np.subtract, "negative": np.negative, "maximum": np.maximum,
-                                          "take": np.take, "empty": np.empty, "copyto": np.copyto, "greater": np.greater,
-                                          "heaviside": np.heaviside}
+        used = ["matmul", "multiply", "add", "subtract", "negative", "maximum", "take", "copyto", "greater", "heaviside"]
+        self.constants: dict[str, Any] = {name: getattr(np, name) for name in [*used, "einsum"]} | {"reduce": np.add.reduce}
         self.ones = {row for row, x in rolled.numbers if x == 1}
         self.copied = self._copied()
         self.relus = {self._place(i.args[0]) for i in rolled.body if isinstance(i, Apply) and i.op.name == "relu"}
