@@ -194,7 +194,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> 
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', movie.html)
     (style,), (script,) = (re.findall(rf"<{tag}>(.*?)</{tag}>", movie.html, re.DOTALL) for tag in ("style", "script"))
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    assert policy == (f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+    assert policy == (f"default-src 'none'; script-src 'sha256-{digests[1]}'; style-src 'sha256-{digests[0]}'; "
                       "base-uri 'none'; form-action 'none'")
     assert "http" not in movie.html.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     assert "innerHTML" not in script and "eval(" not in script

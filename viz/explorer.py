@@ -1,21 +1,12 @@
 """`explore` a computation: one HTML file that steps through it, forward and backward, edge by edge.
 
-The page is explorer.html with explorer.css, explorer.js, the pictures and the data put in. It needs no network, and its
-Content-Security-Policy allows none: only the one script and the one style whose hashes it names.
+The page is explorer.html with explorer.css, explorer.js, the pictures and the data put in.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from autograd.graph import topological
@@ -23,36 +14,19 @@ from autograd.primitive import bounded
 from autograd.sweep import check_unchanged
 from autograd.value import Value
 
-from .drawing import ENGINES, write_whole
+from .drawing import ENGINES
 from .explorer_data import described, isolated, names_of, parameter_names, symbols_of
 from .explorer_pictures import groups_of, inside, overview
 from .notation import formula
+from .page import Page, page
 
 __all__ = ["Explorer", "explore"]
 
-HEIGHT = 760   # px of a notebook's cell
-
-
 @dataclass(frozen=True, slots=True, repr=False)
-class Explorer:
-    """A page that steps through a graph of `nodes` nodes: `html` is the whole file. A notebook shows it by itself."""
+class Explorer(Page):
+    """A page that steps through a graph of `nodes` nodes."""
 
-    html: str
     nodes: int
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, which needs nothing beside it; whole or not at all.
-
-        ValueError unless its name ends in .html, OSError where it cannot be written.
-        """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"save({bounded(str(path))}): let the name end in .html; for a picture use draw(value).save(…)")
-        write_whole(path, self.html)
-
-    def _repr_html_(self) -> str:
-        return (f'<iframe title="Explorer of a graph" sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" '
-                f'width="100%" height="{HEIGHT}" style="border: 1px solid #8886; border-radius: 6px"></iframe>')
 
     def __repr__(self) -> str:
         return f"<Explorer of {self.nodes} nodes, {len(self.html.encode()) // 1000} kB of HTML>"
@@ -104,7 +78,8 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
                 pictures[str(g)] = inside(order, data, group.members, prefix=f"x{g}", title=f"Inside {group.name}", **how)
     else:
         pictures = {"all": inside(order, data, range(len(order)), prefix="x", title=f"A graph of {len(order)} nodes", **how)}
-    return Explorer(_page(_title(value, names, data["nodes"][-1]), data, pictures), len(order))
+    found = "".join([f'<div class="picture" data-group="{key}" tabindex="0">{svg}</div>' for key, svg in pictures.items()])
+    return Explorer(page("explorer", _title(value, names, data["nodes"][-1]), data, pictures=found), len(order))
 
 
 def _title(value: Value, names: Mapping[Value, str], node: Mapping[str, Any]) -> str:
@@ -127,22 +102,3 @@ def _variables(order: Sequence[Value], wrt: Value | Sequence[Value] | None) -> l
         if not isinstance(x, Value) or x not in dict.fromkeys(order):
             raise TypeError(f"explore(wrt=…) has {bounded(x)}: it takes Values that the expression was built from")
     return found
-
-
-def _page(title: str, data: dict[str, Any], pictures: dict[str, str]) -> str:
-    part = files(__package__).joinpath
-    style, script = [part(f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")]
-    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
-    found = "".join([f'<div class="picture" data-group="{key}" tabindex="0">{svg}</div>' for key, svg in pictures.items()])
-    parts = {"policy": policy, "title": html.escape(title), "style": style, "script": script, "pictures": found,
-             "data": _inert(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))}
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], part("explorer.html").read_text(encoding="utf-8"))
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _inert(text: str) -> str:
-    r"""JSON in which nothing can end a script or begin markup: < is \u003c."""
-    return re.sub("[<>&\u2028\u2029]", lambda m: f"\\u{ord(m[0]):04x}", text)

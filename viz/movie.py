@@ -7,21 +7,15 @@ Names are data: JSON in the page, put into it as text.
 from __future__ import annotations
 
 import base64
-import hashlib
-import html
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograd.primitive import bounded
 
-from .drawing import write_whole
 from .network_plot import Network, read_network, subscript
+from .page import Page, page
 from .plots import history_columns
 from .plots_common import COLOURS, whole
 from .plots_regions import chosen, class_names, class_values, ends_in_sigmoid, examples, outputs, spread
@@ -204,22 +198,10 @@ def probabilities(found: Array, sigmoid: bool) -> Array:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Movie:
-    """A page as text in `html`; a notebook shows it by itself, in a frame that cannot reach the rest of the notebook."""
+class Movie(Page):
+    """A page that plays `frames` frames of a training."""
 
-    html: str
     frames: int
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all. ValueError unless its name ends in .html, OSError where it cannot be written."""
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"save({bounded(str(path))}): let the name end in .html")
-        write_whole(path, self.html)
-
-    def _repr_html_(self) -> str:
-        return (f'<iframe sandbox="allow-scripts" title="Training movie" width="100%" height="780" style="border: 0" '
-                f'srcdoc="{html.escape(self.html)}"></iframe>')
 
     def __repr__(self) -> str:
         return f"<Movie of {self.frames} frame{'s' * (self.frames != 1)}>"
@@ -252,27 +234,10 @@ def training_movie(source: Any, title: str = "Training") -> Movie:
         epochs = [e for e in epochs if e in shown]
     data |= {"title": visible(title, 80), "epochs": epochs, "columns": columns, "colours": COLOURS,
              "loss": getattr(recorder or source, "loss_name", "").replace("_", " ")}
-    return Movie(_page(data), len(data["frames"]))
+    return Movie(page("movie", str(data["title"]), data), len(data["frames"]))
 
 
 def _thinned(epochs: list[float]) -> list[float]:
     """About 1000 of them, and the last."""
     step = max(1, len(epochs) // 1000)
     return epochs[::step] + epochs[-1:] * ((len(epochs) - 1) % step != 0)
-
-
-def _page(data: dict[str, Any]) -> str:
-    page, style, script = (files(__package__).joinpath(f"movie.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    parts = {"policy": policy, "title": html.escape(data["title"]), "style": style, "script": script, "data": _json(data)}
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _json(data: Any) -> str:
-    """JSON for a script element: no character of it ends the element or a line."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)

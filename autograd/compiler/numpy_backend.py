@@ -206,13 +206,13 @@ class NumpyProgram:
             return
         args = [self._column(shared, index, i.shared) for shared, index in i.args]
         if op.name == "relu":
-            self.lines.append(f"maximum({args[0]}, 0.0, {out})")
+            self.lines.append(f"maximum({args[0]}, 0.0, out={out})")
         elif op.name == "step":
             known = self._place(i.args[0]) in self.relus   # a nan then reaches the result by way of relu
             self.lines.append(f"greater({args[0]}, 0.0, {out})" if known else f"heaviside({args[0]}, 0.0, {out})")
         elif op.name in _UFUNCS and PRIMITIVES[op.name] is op:
             self.constants[op.name] = _UFUNCS[op.name]
-            self.lines.append(f"{op.name}({', '.join(args)}, {out})")
+            self.lines.append(f"{op.name}({', '.join(args)}, out={out})")
         else:
             self.constants[f"{op.name}_"] = _of_arrays(op)
             self.lines.append(f"{out}[...] = {op.name}_({', '.join(args)})")
