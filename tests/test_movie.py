@@ -200,7 +200,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> 
     assert "innerHTML" not in script and "eval(" not in script
     movie.save(tmp_path / "movie.html")
     assert (tmp_path / "movie.html").read_text("utf-8") == movie.html
-    assert "<iframe sandbox=\"allow-scripts\"" in movie._repr_html_()
+    assert movie._repr_html_().startswith('<iframe title="Movie" sandbox="allow-scripts"')
     (inside,) = re.findall(r'srcdoc="([^"]*)"', movie._repr_html_())
     assert html.unescape(inside) == movie.html
 
