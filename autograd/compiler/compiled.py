@@ -217,7 +217,7 @@ class _Plan:
                 raise ValueError(f"the batched arguments have {', '.join([str(len(x)) for x in varying])} examples: "
                                  "they need the same number, at least one")
         sums, each = self.kernel(shared, varying, B)
-        if not ((sums.dot(sums) < math.inf or backends.finite(sums)) and (not each.size or backends.finite(each))):
+        if not (backends.finite(sums) and (not each.size or backends.finite(each))):
             sums, each = self._replayed(shared, varying, B, sums, each)
         if not self.batched:
             return self._structured(each[:, 0], args)
