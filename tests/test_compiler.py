@@ -24,6 +24,18 @@ BACKENDS = ["python", "numpy", "llvm"]
 ignoring = {"invalid": "ignore", "divide": "ignore"}
 
 
+@pytest.fixture(autouse=True)
+def dirty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What numpy allocates without setting it is nan, so that reading it shows."""
+    def empty(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Any:
+        x = made(shape, dtype, *args, **options)
+        if x.dtype == float:
+            x.fill(math.nan)
+        return x
+    made = np.empty
+    monkeypatch.setattr(np, "empty", empty)
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
     """Every backend that is installed."""

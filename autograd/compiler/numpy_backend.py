@@ -294,14 +294,14 @@ class NumpyProgram:
 
     def _totals(self) -> None:
         set_ = np.zeros(self.sums, bool)
-        lines, self.lines, self.repeated = self.lines, [], False
+        lines, self.lines, self.begins_at_0 = self.lines, [], False
         for i in self.rolled.totals:
             (self._outer if isinstance(i, Outer) else self._rowsum)(i, set_)
         dst, rows = self.rolled.constant
         if len(dst):
             self.bound["B"] = lambda buffers: len(buffers["B"])
             self._store(dst, f"B * {self._rows(True, rows)}", set_)
-        self.lines = [*lines, *(["G.fill(0.0)"] if self.repeated or not set_.all() else []), *self.lines]
+        self.lines = [*lines, *(["G.fill(0.0)"] if self.begins_at_0 or not set_.all() else []), *self.lines]
 
     def _outer(self, i: Outer, set_: Array) -> None:
         (g, r, m), c, A, B, dst, C = i.A.shape, i.B.shape[1], i.A, i.B, i.dst, i.C
@@ -354,9 +354,10 @@ class NumpyProgram:
         if len(np.unique(flat)) < len(flat):
             self.constants["add_at"] = np.add.at
             self.lines.append(f"add_at(G, {self._constant(dst)}, {text})")
-            set_[flat] = self.repeated = True
+            set_[flat] = self.begins_at_0 = True
             return
         sign = "+=" if set_[flat].any() else "="
+        self.begins_at_0 |= bool(set_[flat].any() and not set_[flat].all())
         set_[flat] = True
         found = affine(dst)
         if found and found[1][-1] == 1 and dst.ndim == 1:
