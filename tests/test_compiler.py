@@ -276,6 +276,19 @@ def test_hessians_and_products(backend: str) -> None:
 
 # ---- what is not finite
 
+def test_products_of_different_weights_summed_over_a_batch(backend: str) -> None:
+    x, y = [Value(0.0) for _ in range(4)], [Value(0.0) for _ in range(4)]
+    terms = [c * a * b for c, a, b in zip((2.0, -1.0, 0.5, 3.0), x, y, strict=True)]
+    X, Y = np.arange(12.0).reshape(3, 4), np.arange(12.0)[::-1].reshape(3, 4)
+    total = compile(sum(terms), [x, y], batch=(0, 1), reduce="sum", backend=backend)(X, Y)
+    assert total == pytest.approx(float((X * Y * [2.0, -1.0, 0.5, 3.0]).sum()), rel=1e-14)
+
+
+def test_sums_that_overflow_are_infinite(backend: str) -> None:
+    x = Value(1.0)
+    assert compile(x * 1e300, [x], batch=0, reduce="sum", backend=backend)(np.full(3, 1e8)) == math.inf
+
+
 def test_errors_are_those_of_the_graph(backend: str) -> None:
     x = Value(1.0, label="height")
     f = compile(log(x) * 2, [x], backend=backend)
@@ -304,8 +317,8 @@ def test_a_strong_zero_is_the_graphs(backend: str) -> None:
 
 @pytest.mark.parametrize("f", [
     lambda x: x if x > 0 else -x, lambda x: x * (1 if x else 2), lambda x: float(x) * x, lambda x: x * x.data,
-    lambda x: max(x, 0.0), lambda x: x * x.item(), lambda x: x.detach() * x, lambda x: x * int(x), lambda x: 2 * x if x == 1 else x,
-    lambda x: [x * x] if Value(1.0) * 2 < x else x,
+    lambda x: max(x, 0.0), lambda x: x * x.item(), lambda x: x.detach() * x, lambda x: x * int(x),
+    lambda x: 2 * x if x == 1 else x, lambda x: [x * x] if Value(1.0) * 2 < x else x,
 ])
 def test_what_needs_a_number_is_refused(f: Callable[[Any], Any]) -> None:
     with pytest.raises(TraceError, match="traced value"):

@@ -330,7 +330,7 @@ class _Plan:
         np = self.np
         run = backends.python_function(self._program(self._ends(), False))
         common = [x for part in shared for x in part.tolist()]
-        sums, each = np.zeros_like(sums), np.empty_like(each)
+        sums, each = np.zeros_like(sums), np.empty((len(each), B))
         for b in range(B):
             try:
                 found = self._exact(run, common + [x for part in varying for x in part[b].tolist()])

@@ -317,8 +317,8 @@ class NumpyProgram:
         else:
             a, b = self._rows(False, A, True), f"{self._rows(False, B, True)}.swapaxes(1, 2)"
         if scaled and not (C[0] == C).all():
-            shape = A.shape if g > 1 else A[0].shape
-            t = self._bind("t", lambda buffers: np.empty((*shape[:-1], shape[-1] * buffers["V"].shape[1])))
+            rows = (g, r) if g > 1 else (r,)
+            t = self._bind("t", lambda buffers: np.empty((*rows, m * buffers["V"].shape[1])))
             factor = self._bind("k", lambda buffers: np.repeat(C, buffers["V"].shape[1]))
             self.lines.append(f"multiply({a}, {factor}, {t})")
             a, scaled = t, False
