@@ -338,7 +338,8 @@ class _Plan:
                 if self.batched:
                     error.add_note(f"in example {b} of the batch")
                 raise
-            sums += found[:len(sums)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums += found[:len(sums)]
             each[:, b] = found[len(sums):]
         return sums, each
 
