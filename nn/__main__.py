@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,12 +23,18 @@ from .callbacks import History
 from .data import DATASETS, Dataset, Standardizer, load_csv, make_circles, make_moons, train_test_split
 from .datasets import Array
 from .layers import MLP
+from .module import Module
+from .networks import LeNet
 from .optim import OPTIMIZERS
-from .report import report, scores
+from .report import CNN_OF_DIGITS, MLP_OF_DIGITS, report, scores, shifted
+from .schedules import CosineAnnealingLR
 from .tables import Column, Table
 from .tabular import TableModel
 from .training import fit
 
+# What is taken where the command says nothing; for digits chosen as `nn.report` tells.
+DEFAULTS: dict[str, Any] = {"layers": (16,), "activation": "tanh", "epochs": 30, "batch_size": 16, "lr": 0.03, "l2": 0.0}
+DIGITS: dict[str, dict[str, Any]] = {"mlp": MLP_OF_DIGITS, "cnn": CNN_OF_DIGITS}
 POINTS: dict[str, Callable[..., tuple[Array, Array]]] = {"moons": make_moons, "circles": make_circles}
 PICTURES = (".svg", ".png", ".pdf")
 
@@ -66,35 +73,52 @@ def _train(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
     """Train, score on held-out rows, save. Files are written last, when all else has succeeded."""
     data = _dataset(options)
     X, X_held, y, y_held = train_test_split(data.X, data.y, options.test, options.seed, stratify=bool(data.classes))
-    rows, goal = Standardizer().fit(X), None if data.classes else Standardizer().fit(y)
     about = f"{data.target_name} is one of {len(data.classes)} classes" if data.classes else f"{data.target_name} is a number"
     yield f"{options.data}: {len(data)} rows, {X.shape[1]} features; {about}; {len(X_held)} rows are held out"
     if data.missing:
         yield (f"missing cells ({'those rows are dropped' if options.missing == 'drop' else 'filled in'}): "
                + ", ".join([f"{name} {count}" for name, count in data.missing.items()]))
-    network = MLP(X.shape[1], [*options.layers, len(data.classes) or 1], activation=options.activation, init="xavier",
-                  rng=options.seed)
-    yield (f"MLP {'-'.join(map(str, (X.shape[1], *options.layers, len(data.classes) or 1)))}, {options.activation}, "
-           f"{len(network.parameters())} parameters; {options.optimizer}, lr {options.lr:g}, l2 {options.l2:g}, "
-           f"batches of {min(options.batch_size, len(X))}, seed {options.seed}")
-    start = time.perf_counter()
-    history = fit(network, rows.transform(X), goal.transform(y) if goal else y,
-                  loss="squared_error" if goal else "cross_entropy", optimizer=options.optimizer, lr=options.lr,
-                  epochs=options.epochs, batch_size=options.batch_size, l2=options.l2, rng=options.seed, out=err)
-    if not len(history):
-        raise Refused("stopped before the first epoch was done: nothing was learned")
-    yield (f"{'interrupted after' if history.interrupted else 'trained for'} {len(history)} epochs in "
-           f"{time.perf_counter() - start:.1f} s: "
-           f"loss {history['loss'][0]:.4g} in the first, {history['loss'][-1]:.4g} in the last")
-    model = TableModel.around(network, data, rows, goal)
-    yield ""
-    yield from scores(data.classes, y_held, model.outputs(X_held))
+    digits = options.data == "digits"
+    if digits:
+        X, y = shifted(X), np.tile(y, 5)
+        yield f"each of the {len(X) // 5} images to train on is also there moved by a pixel up, down, left and right"
+    rows, goal = Standardizer().fit(X), None if data.classes else Standardizer().fit(y)
+    for kind in [options.model] if options.model else DIGITS if digits else ["mlp"]:
+        settings = _settings(options, kind)
+        if kind == "cnn":
+            network: Module = LeNet(len(data.classes), rng=options.seed)
+            name = "LeNet (convolutions, mean pooling and two layers, tanh)"
+        else:
+            sizes = [*settings["layers"], len(data.classes) or 1]
+            network = MLP(X.shape[1], sizes, activation=settings["activation"], init="xavier", rng=options.seed)
+            name = f"MLP {'-'.join(map(str, (X.shape[1], *sizes)))}, {settings['activation']}"
+        yield (f"{name}, {len(network.parameters())} parameters; {options.optimizer}, lr {settings['lr']:g}, "
+               f"l2 {settings['l2']:g}, batches of {min(settings['batch_size'], len(X))}, seed {options.seed}")
+        start = time.perf_counter()
+        history = fit(network, rows.transform(X), goal.transform(y) if goal else y,
+                      loss="squared_error" if goal else "cross_entropy", optimizer=options.optimizer, lr=settings["lr"],
+                      epochs=settings["epochs"], batch_size=settings["batch_size"], l2=settings["l2"], rng=options.seed,
+                      schedule=partial(CosineAnnealingLR, T_max=settings["epochs"]) if digits else None, out=err)
+        if not len(history):
+            raise Refused("stopped before the first epoch was done: nothing was learned")
+        yield (f"{'interrupted after' if history.interrupted else 'trained for'} {len(history)} epochs in "
+               f"{time.perf_counter() - start:.1f} s: "
+               f"loss {history['loss'][0]:.4g} in the first, {history['loss'][-1]:.4g} in the last")
+        model = TableModel.around(network, data, rows, goal)
+        yield ""
+        yield from scores(data.classes, y_held, model.outputs(X_held))
     if options.save:
         model.save(options.save)
         yield f"wrote {options.save}"
     if options.plot:
         _plot(history, options.plot, options.data)
         yield f"wrote {options.plot}"
+
+
+def _settings(options: argparse.Namespace, kind: str) -> dict[str, Any]:
+    """What was given, and for the rest what suits the data and the kind of model."""
+    usual = DEFAULTS | (DIGITS[kind] if options.data == "digits" else {})
+    return {name: x if getattr(options, name) is None else getattr(options, name) for name, x in usual.items()}
 
 
 def _dataset(options: argparse.Namespace) -> Dataset:
@@ -148,9 +172,10 @@ def _predictions(model: TableModel, table: Table) -> Iterator[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python3 -m nn", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Train a multi-layer perceptron on a data set, print how it does on held-out rows, save it; or predict.",
+        description="Train a network on a data set, print how it does on held-out rows, save it; or predict.",
         epilog=("example: python3 -m nn --data heart.csv --target AHD --layers 8 --save heart.zip\n"
                 "         python3 -m nn --load heart.zip --predict patients.csv\n"
+                "the network for digits has settings of its own: see python3 -m nn --data digits\n"
                 f"data sets: {', '.join(POINTS)}; with scikit-learn (extra data) {', '.join(DATASETS)}"))
     parser.add_argument("--data", metavar="NAME|FILE", default="moons", help="a data set, or a CSV file (default: moons)")
     parser.add_argument("--target", metavar="COLUMN", help="the column of the file to predict (default: the last)")
@@ -159,17 +184,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ignore", type=_names, default=(), metavar="COLUMNS", help="columns to leave out")
     parser.add_argument("--categorical", choices=("onehot", "ordinal"), default="onehot", help="what becomes of categories")
     parser.add_argument("--missing", choices=("error", "drop", "mean"), default="error", help="what to do about missing cells")
-    parser.add_argument("--layers", type=_layers, default=(16,), metavar="SIZES",
+    parser.add_argument("--model", choices=("mlp", "cnn"), help="a multi-layer perceptron, or for digits a convolutional "
+                        "network (default: mlp; of digits both, one after the other)")
+    parser.add_argument("--layers", type=_layers, metavar="SIZES",
                         help="sizes of the hidden layers, as 16,16; none for no hidden layer (default: 16)")
-    parser.add_argument("--activation", choices=sorted({*ACTIVATIONS} - {"maxout"}), default="tanh", metavar="NAME",
+    parser.add_argument("--activation", choices=sorted({*ACTIVATIONS} - {"maxout"}), metavar="NAME",
                         help=f"of the hidden layers: {', '.join(sorted(ACTIVATIONS))} (default: tanh)")
     parser.add_argument("--optimizer", choices=sorted(OPTIMIZERS), default="adam", metavar="NAME",
                         help=f"{', '.join(sorted(OPTIMIZERS))} (default: adam)")
-    parser.add_argument("--epochs", type=_whole(1), default=30, metavar="N", help="how often each row is seen (default: 30)")
-    parser.add_argument("--batch-size", type=_whole(1), default=16, metavar="N", help="rows for each step (default: 16)")
-    parser.add_argument("--lr", type=_real(0, 1e6, open=True), default=0.03, metavar="X",
+    parser.add_argument("--epochs", type=_whole(1), metavar="N", help="how often each row is seen (default: 30)")
+    parser.add_argument("--batch-size", type=_whole(1), metavar="N", help="rows for each step (default: 16)")
+    parser.add_argument("--lr", type=_real(0, 1e6, open=True), metavar="X",
                         help="the learning rate (default: 0.03)")
-    parser.add_argument("--l2", type=_real(0, 1e12), default=0.0, metavar="X", help="the weight of the L2 term (default: 0)")
+    parser.add_argument("--l2", type=_real(0, 1e12), metavar="X", help="the weight of the L2 term (default: 0)")
     parser.add_argument("--test", type=_real(0, 1, open=True), default=0.25, metavar="SHARE",
                         help="the share of the rows to hold out (default: 0.25)")
     parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="the same seed gives the same run (default: 0)")
@@ -195,6 +222,13 @@ def _check(options: argparse.Namespace) -> None:
     if options.data in {*DATASETS, *POINTS}:
         for name in sorted(given & {"target", "categories", "ignore", "categorical", "missing"}):
             raise Refused(f"--{name} is about CSV files, and {options.data} is none")
+    if options.model == "cnn":
+        if options.data != "digits":
+            raise Refused("--model cnn is for images: add --data digits")
+        for name in sorted(given & {"layers", "activation"}):
+            raise Refused(f"--{name} has no meaning beside --model cnn")
+    if options.data == "digits" and not options.model and (one := sorted(given & {"save", "plot", "layers", "activation"})):
+        raise Refused(f"--{one[0]} is about one model, and digits are learned by two: add --model mlp or --model cnn")
     for path in filter(None, (options.save, options.plot)):
         folder = Path(path).parent
         if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

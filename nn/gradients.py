@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
 
 from autograd import Value, errstate, topological
 from autograd.primitive import bounded
@@ -19,9 +22,11 @@ from autograd.primitive import bounded
 from .examples import whole
 from .losses import Loss
 from .module import Module
+from .optimizer import Optimizer
 
-__all__ = ["Cost", "Gradients", "eager_gradients", "executor_gradients"]
+__all__ = ["Batch", "Cost", "EagerSteps", "Gradients", "eager_gradients", "executor_gradients"]
 
+Batch = Sequence[int] | npt.NDArray[np.int64]   # the numbers of examples
 Sums = tuple[float, list[float]]
 Gradients = Callable[[Module, Loss, Sequence[Any], Sequence[Any]], Sums]
 
@@ -102,7 +107,7 @@ class Cost:
         self.parameters = model.parameters()
         self.weights = model.weights() if l2 else []
 
-    def __call__(self, xs: Sequence[Any], ys: Sequence[Any], batch: Sequence[int]) -> float:
+    def __call__(self, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> float:
         """n·J of the examples whose numbers are in `batch`; ∂J/∂Θ is put into the parameters' `grad`.
 
         FloatingPointError saying at which example and node, if one of them is nan or infinite.
@@ -114,10 +119,7 @@ class Cost:
             if not all(map(math.isfinite, (total, *sums))):
                 raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")
         except (ArithmeticError, ValueError) as error:
-            found = diagnose(self.model, self.loss, xs, ys, batch)
-            if found is None and not isinstance(error, ArithmeticError):
-                raise
-            raise FloatingPointError(found or str(error)) from error
+            tell(error, self.model, self.loss, xs, ys, batch)
         for p, g in zip(self.parameters, sums, strict=True):
             p.grad = g / n
         for w in self.weights:
@@ -125,7 +127,33 @@ class Cost:
         return total
 
 
-def diagnose(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[Any], batch: Sequence[int]) -> str | None:
+class EagerSteps:
+    """Steps of gradient descent on a cost, as `CompiledSteps` makes them, on the Values themselves."""
+
+    def __init__(self, cost: Cost, optimizer: Optimizer, xs: Sequence[Any], ys: Sequence[Any]) -> None:
+        self.cost, self.optimizer, self.xs, self.ys = cost, optimizer, xs, ys
+
+    def begin(self) -> None:
+        """The parameters are where they are."""
+
+    end = begin
+
+    def step(self, batch: Batch) -> float:
+        """n·J of a batch, before a step of the optimizer."""
+        total = self.cost(self.xs, self.ys, batch)
+        self.optimizer.step()
+        return total
+
+
+def tell(error: Exception, model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> NoReturn:
+    """Raise FloatingPointError with what `diagnose` finds, else `error`."""
+    found = diagnose(model, loss, xs, ys, batch)
+    if found is None and not isinstance(error, ArithmeticError):
+        raise error
+    raise FloatingPointError(found or str(error)) from error
+
+
+def diagnose(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> str | None:
     """Of a batch with a loss or gradient that is not finite: at which example and at which node it went wrong.
 
     None if every example is finite alone. What is no matter of numbers, as a wrong size, raises its own error.

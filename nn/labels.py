@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd import Value
+from autograd import Value, sign
+from autograd.compiler import TraceError
 from autograd.primitive import bounded, to_float
 
-__all__ = ["classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs"]
+__all__ = ["classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic"]
 
 
 def is_list(x: Any) -> bool:
     """Whether it holds numbers, rather than being one."""
     return hasattr(x, "__len__") and getattr(x, "shape", None) != ()
+
+
+def symbolic(*xs: Any) -> bool:
+    """Whether one of them is a symbol: its number is not known while a graph is compiled, and is not looked at."""
+    return any([isinstance(x, Value) and x.symbolic for x in xs])
 
 
 def numbers(target: Any) -> list[Any]:
@@ -30,7 +36,7 @@ def pairs_of(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
 
 def rest(y: Any, name: str) -> Any:
     """1 − y of a target that is a probability."""
-    if y < 0 or y > 1:
+    if not symbolic(y) and (y < 0 or y > 1):
         raise ValueError(f"{name}: the target is {y:g}, and must be 0, 1 or a probability between "
                          "(of labels ±1 give (y + 1)/2; of class indices use cross_entropy)")
     return 1 - y
@@ -40,7 +46,7 @@ def signed_pairs(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
     """The same, of labels ±1."""
     pairs = pairs_of(output, target, name)
     for _, y in pairs:
-        if abs(y) != 1:
+        if not symbolic(y) and abs(y) != 1:
             raise ValueError(f"{name}: the target is {y:g}, and must be −1 or 1 (of labels 0 and 1 give 2y − 1)")
     return pairs
 
@@ -50,12 +56,18 @@ def classes_of(output: Any, target: Any, name: str) -> list[tuple[int, Any]]:
     if not is_list(output) or len(output) < 2:
         raise ValueError(f"{name}: the output has one number, and needs one for each of K ≥ 2 classes "
                          "(of one logit use binary_cross_entropy_with_logits)")
+    if symbolic(target):
+        return [(k, 1 - abs(sign(target - k))) for k in range(len(output))]   # whether y is k
     if not is_list(target):
         y = target.data if isinstance(target, Value) else to_float(target, f"{name}: the target")
         if not (0 <= y < len(output) and y == int(y)):
             raise ValueError(f"{name}: the target {y:g} is no class: with {len(output)} outputs they are 0 … {len(output) - 1}")
         return [(int(y), 1.0)]
     pairs = pairs_of(output, target, name)
+    if symbolic(*[y for _, y in pairs]):
+        if name == "hinge":
+            raise TraceError("hinge of several classes: to be compiled, its target must be a class index")
+        return [(k, y) for k, (_, y) in enumerate(pairs)]
     total = sum([y.data if isinstance(y, Value) else y for _, y in pairs])
     if min(y for _, y in pairs) < 0 or abs(total - 1) > 1e-6:
         raise ValueError(f"{name}: the weights of the classes, {bounded(list(target))}, must not be negative and must sum to 1")

@@ -6,10 +6,14 @@
 From logits they are exact, value and slope, to ±10⁸ and beyond: differences are formed before anything is exponentiated.
 Where an output is a list of K Values, the target is a list of K numbers or, for cross_entropy, nll and hinge, a class index
 0 … K−1. Lists of different lengths are a ValueError that names both. `fit` averages over examples, J = (1/n) Σ L.
+
+Outputs and targets may be symbols, whose numbers are not known while a graph is compiled: then a loss takes a form without
+branches, of the same value, and looks at no target.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +21,13 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from autograd import Value, log, log1p, logsumexp, relu, sigmoid, softmax, softplus
+from autograd import Value, exp, log, log1p, logsumexp, relu, sigmoid, softmax, softplus, step, where
 from autograd.primitive import to_float
+from autograd.primitives import shift
 from autograd.value import constant
 
 from .activations import linear
-from .labels import classes_of, is_list, pairs_of, rest, signed_pairs
+from .labels import classes_of, is_list, pairs_of, rest, signed_pairs, symbolic
 from .module import Module
 
 __all__ = ["LOSSES", "OUTPUT_UNITS", "Loss", "OutputUnit", "binary_cross_entropy", "binary_cross_entropy_with_logits",
@@ -94,6 +99,10 @@ def cross_entropy(output: Any, target: Any) -> Value:
     100000000.69314718
     """
     classes = classes_of(output, target, "cross_entropy")
+    if symbolic(*output):
+        m = shift(*output)
+        spread = log(_total([exp(z - m) for z in output]))
+        return _weighted([(y, lambda k: (m - output[k]) + spread, k) for k, y in classes])
     top = max(range(len(output)), key=output.__getitem__)   # from the largest logit every difference is exact enough for e^
     minus = -output[top]
     spread = logsumexp([0.0 if j == top else z + minus for j, z in enumerate(output)])
@@ -121,6 +130,10 @@ def hinge(output: Any, target: Any) -> Value:
     """
     if not is_list(output) or len(output) < 2:
         return _total([relu(1 - y * s) for s, y in signed_pairs(output, target, "hinge")])
+    if symbolic(target):
+        classes = classes_of(output, target, "hinge")
+        score = _total([y * output[k] for k, y in classes])
+        return _total([(1 - y) * relu(1 + output[k] - score) for k, y in classes])
     right = max(classes_of(output, target, "hinge"), key=lambda row: row[1])[0]
     return _total([relu(1 + s - output[right]) for j, s in enumerate(output) if j != right])
 
@@ -194,7 +207,6 @@ def output_unit(kind: str) -> OutputUnit:
 _OF_LOGITS = {"binary_cross_entropy": "binary_cross_entropy_with_logits", "nll": "cross_entropy"}
 
 
-
 def _square(x: Any) -> Any:
     return x * x
 
@@ -205,13 +217,19 @@ def _total(terms: Sequence[Any]) -> Value:
     return total if isinstance(total, Value) else constant(to_float(total))
 
 
+_HARMLESS: dict[Any, float] = {log: 1.0, log1p: 0.0}   # arguments at which these have a value and a slope
+
+
 def _weighted(rows: Sequence[tuple[Any, Callable[[Any], Any], Any]]) -> Value:
     """Σ weight · f(x) of (weight, f, x); where the weight is 0, f is not even computed, and a weight of 1 leaves no node."""
     kept = [row for row in rows if isinstance(row[0], Value) or row[0] != 0]
+    kept = [(y, f, where(y, x, _HARMLESS[f]) if f in _HARMLESS and symbolic(y) else x) for y, f, x in kept]
     return _total([f(x) if not isinstance(y, Value) and y == 1 else y * f(x) for y, f, x in kept])
 
 
 def _probability(p: Any, name: str) -> Any:
+    if symbolic(p):
+        return where(step(p - 1) + step(-p), math.inf, p)   # so that the loss is not finite: then fit asks the numbers
     if p < 0 or p > 1:
         raise ValueError(f"{name}: the output {p.data if isinstance(p, Value) else p:g} is no probability: "
                          f"of logits use {_OF_LOGITS[name]}")

@@ -5,13 +5,16 @@
     t       how many steps there were, with this one
 
 `update` is the formula: from x, g, t and the numbers that the optimiser keeps for each parameter (its `slots`) it gives
-the new x and the new slots.
+the new x and the new slots. It is written once for floats and for arrays of all parameters, and changes none in place.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from autograd import Value
 from autograd.primitive import bounded
@@ -47,12 +50,11 @@ class SGD(Optimizer):
             raise ValueError(f"SGD(nesterov=True, momentum={momentum!r}, dampening={dampening!r}): "
                              "Nesterov's form needs momentum > 0 and dampening = 0")
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
-        [b] = slots
-        g += self.weight_decay * x
-        b = g if t == 1 else self.momentum * b + (1 - self.dampening) * g
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
+        g = self.decayed(x, g)
         if self.momentum == 0:
             return x - self.lr * g, (0.0,)
+        b = g if t == 1 else self.momentum * slots[0] + (1 - self.dampening) * g
         return x - self.lr * (g + self.momentum * b if self.nesterov else b), (b,)
 
 
@@ -82,15 +84,15 @@ class Adam(Optimizer):
         self.eps = self._number("eps", eps)
         self.amsgrad = bool(amsgrad)
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
-        return self._moments(x, g + self.weight_decay * x, t, *slots)
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
+        return self._moments(x, self.decayed(x, g), t, *slots)
 
-    def _moments(self, x: float, g: float, t: int, m: float, v: float, top: float) -> Update:
+    def _moments(self, x: Any, g: Any, t: int, m: Any, v: Any, top: Any) -> Update:
         b1, b2 = self.betas
-        m += (1 - b1) * (g - m)
+        m = m + (1 - b1) * (g - m)
         v = b2 * v + (1 - b2) * g * g
-        top = max(top, v) if self.amsgrad else 0.0
-        root = math.sqrt(top if self.amsgrad else v) / math.sqrt(1 - b2 ** t)
+        top = np.maximum(top, v) if self.amsgrad else 0.0
+        root = np.sqrt(top if self.amsgrad else v) / math.sqrt(1 - b2 ** t)
         return x - self.lr / (1 - b1 ** t) * m / (root + self.eps), (m, v, top)
 
 
@@ -109,7 +111,7 @@ class AdamW(Adam):
                  eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
         return self._moments(x * (1 - self.lr * self.weight_decay), g, t, *slots)
 
 
@@ -138,13 +140,13 @@ class RMSprop(Optimizer):
         self.momentum = self._number("momentum", momentum)
         self.centered = bool(centered)
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
         v, mean, b = slots
-        g += self.weight_decay * x
+        g = self.decayed(x, g)
         v = self.alpha * v + (1 - self.alpha) * g * g
         if self.centered:
-            mean += (1 - self.alpha) * (g - mean)
-        b = self.momentum * b + g / (math.sqrt(max(v - mean * mean, 0.0)) + self.eps)
+            mean = mean + (1 - self.alpha) * (g - mean)
+        b = self.momentum * b + g / (np.sqrt(np.maximum(v - mean * mean, 0.0)) + self.eps)
         return x - self.lr * b, (v, mean, b)
 
 
@@ -170,13 +172,12 @@ class Adagrad(Optimizer):
         self.lr_decay = self._number("lr_decay", lr_decay)
         self.initial_accumulator_value = self._number("initial_accumulator_value", initial_accumulator_value)
         self.eps = self._number("eps", eps)
-        self.state = [(self.initial_accumulator_value,)] * len(self.params)
+        self.kept = 0, (self.initial_accumulator_value,)
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
-        [s] = slots
-        g += self.weight_decay * x
-        s += g * g
-        return x - self.lr / (1 + (t - 1) * self.lr_decay) * g / (math.sqrt(s) + self.eps), (s,)
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
+        g = self.decayed(x, g)
+        s = slots[0] + g * g
+        return x - self.lr / (1 + (t - 1) * self.lr_decay) * g / (np.sqrt(s) + self.eps), (s,)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__.lower(): c for c in (SGD, Adam, AdamW, RMSprop, Adagrad)}

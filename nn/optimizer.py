@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from autograd import Value
 from autograd.primitive import bounded, to_float
 
-__all__ = ["Optimizer", "Update"]
+__all__ = ["Array", "Optimizer", "Update", "finite", "put"]
 
-Update = tuple[float, tuple[float, ...]]
+Array = npt.NDArray[np.float64]
+Update = tuple[Any, tuple[Any, ...]]   # new parameters and slots: floats, or arrays
 
 
 class Optimizer:
@@ -29,38 +35,72 @@ class Optimizer:
         self.lr = self._number("lr", lr)
         self.weight_decay = self._number("weight_decay", weight_decay)
         self.maximize = bool(maximize)
-        self.t = 0
-        self.state: list[tuple[float, ...]] = [(0.0,) * len(self.slots)] * len(self.params)
+        self.kept: tuple[int, tuple[Any, ...]] = 0, (0.0,) * len(self.slots)   # t; of each slot an array, or the number of all
 
-    def update(self, x: float, g: float, t: int, *slots: float) -> Update:
-        """The new parameter and its new slots."""
+    @property
+    def t(self) -> int:
+        """How many steps there were."""
+        return self.kept[0]
+
+    @property
+    def state(self) -> list[tuple[float, ...]]:
+        """The slots of each parameter."""
+        return list(zip(*self._columns(), strict=True)) if self.slots else [()] * len(self.params)
+
+    def _columns(self) -> list[list[float]]:
+        return [np.broadcast_to(slot, len(self.params)).tolist() for slot in self.kept[1]]
+
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
+        """The new parameter and its new slots, of floats; or, if its operations take them, of arrays of all parameters."""
         raise NotImplementedError
+
+    def decayed(self, x: Any, g: Any) -> Any:
+        """The gradient with that of the weight decay."""
+        return g + self.weight_decay * x if self.weight_decay else g
 
     def step(self) -> None:
         """Change every parameter by its `grad` (None counts as 0).
 
         FloatingPointError if a number would not be finite: then nothing at all is changed.
         """
-        made, t = [], self.t + 1
-        for i, (p, slots) in enumerate(zip(self.params, self.state, strict=True)):
-            x, g = p.data, -(p.grad or 0.0) if self.maximize else p.grad or 0.0
-            try:
-                y, new = self.update(x, g, t, *slots)
-            except ArithmeticError as error:
-                raise FloatingPointError(self._place(i, x, g, str(error))) from None
-            if not all(map(math.isfinite, (y, *new))):
-                raise FloatingPointError(self._place(i, x, g, f"it would become {y:g}"))
-            made.append((y, new))
+        x, kept = self.moved(np.array([p.data for p in self.params]), np.array([p.grad or 0.0 for p in self.params]))
         try:
-            self._write(t, made)
+            self._write(x, kept)
         except KeyboardInterrupt:   # half a step would be neither the old parameters nor the new ones
-            self._write(t, made)
+            self._write(x, kept)
             raise
 
-    def _write(self, t: int, made: list[Update]) -> None:
-        for p, (x, _) in zip(self.params, made, strict=True):
-            p.data = x
-        self.t, self.state = t, [new for _, new in made]
+    def _write(self, x: Array, kept: tuple[int, tuple[Any, ...]]) -> None:
+        put(self.params, "data", x)
+        self.kept = kept
+
+    def moved(self, x: Array, g: Array) -> tuple[Array, tuple[int, tuple[Any, ...]]]:
+        """The parameters after a step from x with the gradient g, and what is then `kept`; neither is changed here.
+
+        FloatingPointError naming the first parameter that would not be finite.
+        """
+        t, g = self.t + 1, -g if self.maximize else g
+        with np.errstate(all="ignore"):
+            try:
+                y, slots = self.update(_fixed(x), _fixed(g), t, *map(_fixed, self.kept[1]))
+            except (TypeError, ValueError):   # a formula that takes floats only
+                y, slots = self._one_by_one(x, g, t)
+            right = all([finite(part) for part in (y, *slots)])
+        if not right:
+            i = int(np.argmin(np.logical_and.reduce([np.isfinite(np.broadcast_to(part, len(x))) for part in (y, *slots)])))
+            raise FloatingPointError(self._place(i, x[i], g[i], f"it would become {y[i]:g}"))
+        return y, (t, slots)
+
+    def _one_by_one(self, x: Array, g: Array, t: int) -> Update:
+        made = []
+        for i, (a, b, slots) in enumerate(zip(x.tolist(), g.tolist(), self.state, strict=True)):
+            try:
+                y, new = self.update(a, b, t, *slots)
+            except ArithmeticError as error:
+                raise FloatingPointError(self._place(i, a, b, str(error))) from None
+            made.append((y, *new))
+        columns = tuple(map(np.array, zip(*made, strict=True)))
+        return columns[0], columns[1:]
 
     def zero_grad(self) -> None:
         """Set every gradient to 0."""
@@ -70,7 +110,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """All that a run needs to be continued, bit for bit, as JSON-able numbers; the parameters are the model's part."""
         return {"name": type(self).__name__, "t": self.t, "settings": {name: getattr(self, name) for name in self.settings},
-                "slots": {name: [state[i] for state in self.state] for i, name in enumerate(self.slots)}}
+                "slots": dict(zip(self.slots, self._columns(), strict=True))}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on as the optimiser that gave `state`; ValueError if it was of another kind or size. All or nothing."""
@@ -88,8 +128,7 @@ class Optimizer:
                              f"{len(self.params)}: make it of the same model")
         if not (type(t) is int and t >= 0) or not all([math.isfinite(x) for column in columns for x in column]):
             raise ValueError(f"{name}.load_state_dict() got numbers that are not finite, or t={bounded(t)}")
-        made.t = t
-        made.state = list(zip(*columns, strict=True)) if columns else made.state
+        made.kept = t, tuple(map(np.array, columns))
         self.__dict__.update(made.__dict__)
 
     def _number(self, name: str, x: float, low: float = 0.0, high: float = math.inf) -> float:
@@ -109,6 +148,24 @@ class Optimizer:
         shown = ", ".join([f"{name}={getattr(self, name)!r}" for name in self.settings])
         return f"{type(self).__name__}({len(self.params)} parameters, {shown})"
 
+
+
+def finite(x: Any) -> bool:
+    """Whether all numbers of an array (n,), or the number x, are finite: by one product, unless that overflows."""
+    return math.isfinite(x) if isinstance(x, float) else bool(np.dot(x, x) < math.inf or np.isfinite(x).all())
+
+
+def put(values: Iterable[Value], name: str, numbers: Array) -> None:
+    """Assign numbers to an attribute of Values."""
+    deque(map(setattr, values, repeat(name), numbers.tolist()), maxlen=0)
+
+
+def _fixed(x: Any) -> Any:
+    """A view that cannot be changed in place: a formula with `g += …` is one of floats, and must not be half done on arrays."""
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.flags.writeable = False
+    return x
 
 
 def _setting(x: Any) -> Any:

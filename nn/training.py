@@ -7,17 +7,23 @@ epoch   every example once; full batch: n = all of them; stochastic: n = 1; mini
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from os import PathLike
 from typing import Any, TextIO
 
+import numpy as np
+
 from autograd import Value
+from autograd.compiler import TraceError
 from autograd.primitive import bounded
 
-from .callbacks import Checkpoint, History, TrainingState, resume_from, rng_state
+from .callbacks import Callback, Checkpoint, History, TrainingState, resume_from, rng_state
+from .compiled import CompiledSteps, check_targets
+from .datasets import Array
 from .examples import not_negative, rows, targets, whole
-from .gradients import Cost, Gradients, eager_gradients, executor_gradients
+from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
 from .losses import Loss
 from .module import Module
 from .optim import OPTIMIZERS, Adam, Optimizer
@@ -35,8 +41,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         epochs: int = 100, batch_size: int | None = None, l2: float = 0.0, shuffle: bool = True, rng: Any = None,
         validation: float | tuple[Any, Any] | None = None, metrics: Sequence[str] | Mapping[str, Metric] | None = None,
         schedule: Schedule | Callable[[Optimizer], Schedule] | None = None, callbacks: Iterable[Any] = (),
-        verbose: bool | None = None, gradients: Gradients | None = None, resume: str | PathLike[str] | None = None,
-        out: TextIO | None = None) -> History:
+        verbose: bool | None = None, compiled: bool | str = "auto", gradients: Gradients | None = None,
+        resume: str | PathLike[str] | None = None, out: TextIO | None = None) -> History:
     """Train `model` on rows X and targets y; its parameters change, the returned History tells how it went.
 
     X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows
@@ -55,7 +61,11 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     callbacks   objects with methods of `Callback`: EarlyStopping, Checkpoint, your own
     verbose     None: a progress bar on a terminal if tqdm is installed; True: there, else a line per epoch to `out`
                 (stderr by default); False: nothing
-    gradients   how the sums over a batch are computed: `eager_gradients`, or as `executor_gradients(pool)`
+    compiled    "auto": the graph of one example is compiled once, for all batches, unless the model or the loss branches
+                on a number, which a RuntimeWarning tells; True, or the name of a backend of autograd.compiler: it must be
+                (TraceError); False: eagerly. The losses agree to rounding. Plain numbers that the loss, or a function
+                in the model, takes from outside are read once
+    gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 
     Ctrl-C ends the training after a whole step of the optimizer: the history of the finished epochs is returned, with
@@ -78,20 +88,26 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
     state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
                           generator, rng_state(generator), tuple(told))
-    cost = Cost(model, L, not_negative("fit(l2)", l2), gradients or eager_gradients)
+    l2 = not_negative("fit(l2)", l2)
     metric = metrics_by_name(metrics, model)
     if resume is not None:
         resume_from(resume, state)
     train, held_xs, held_ys = _held_out(validation, xs, ys, state)
+    eager = EagerSteps(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
+    graph = _compiled(compiled, gradients, model, L, l2, made, xs, ys) if state.epoch < state.epochs else None
+    steps, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
+
+    seen = bool(state.callbacks or metric or held_xs)   # whether anybody looks at the parameters between two epochs
 
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
         try:
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
                 lr = made.lr
-                row = {"epoch": state.epoch + 1, "loss": _epoch(state, cost, xs, ys, train, size, shuffle), "lr": lr}
-                row |= evaluate(model, None, [xs[i] for i in train], [ys[i] for i in train], metric)
-                row |= {f"val_{name}": x for name, x in evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1).items()}
+                row = {"epoch": state.epoch + 1, "loss": _epoch(state, steps, train, size, shuffle, seen), "lr": lr}
+                row |= evaluate(model, None, train_xs, train_ys, metric, compiled=graph)
+                row |= {f"val_{name}": x for name, x in
+                        evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1, graph).items()}
                 if isinstance(state.schedule, ReduceLROnPlateau):
                     state.schedule.step(row.get("val_loss", row["loss"]))
                 elif state.schedule:
@@ -100,25 +116,64 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 state.history.rows.append(row)
                 show(row)
                 state.tell("on_epoch_end")
+            steps.end()
         except KeyboardInterrupt:
+            steps.end()   # which the interrupt may have met
             state.history.interrupted = True
+        except BaseException:
+            steps.end()
+            raise
         state.tell("on_fit_end")
     return state.history
 
 
-def _epoch(state: TrainingState, cost: Cost, xs: Rows, ys: Rows, train: list[int], size: int, shuffle: bool) -> float:
+def _epoch(state: TrainingState, steps: EagerSteps | CompiledSteps, train: Array, size: int, shuffle: bool,
+           seen: bool) -> float:
     """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
     n, total = len(train), 0.0
-    order = [train[i] for i in state.rng.permutation(n).tolist()] if shuffle and size < n else train
+    order = train[state.rng.permutation(n)] if shuffle and size < n else train
+    watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
+    steps.begin()
     for number, start in enumerate(range(0, n, size), 1):
-        batch = order[start:start + size]
         try:
-            total += cost(xs, ys, batch)
-            state.optimizer.step()
+            total += steps.step(order[start:start + size] if size < n else order)
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
-        state.tell("on_batch_end")
+        if watched:   # by somebody who may look at the parameters, and change them
+            steps.end()
+            state.tell("on_batch_end")
+            steps.begin()
+    if seen:
+        steps.end()
     return total / n
+
+
+def _defined(callback: Any, event: str) -> bool:
+    """Whether it does something at that event."""
+    method = getattr(callback, event, None)
+    return method is not None and getattr(method, "__func__", None) is not getattr(Callback, event)
+
+
+def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
+              xs: Rows, ys: Rows) -> CompiledSteps | None:
+    """The steps, compiled; None if they are to be eager, or cannot be compiled, which is told in a warning."""
+    if gradients is not None and compiled not in ("auto", False):
+        raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
+    if gradients is not None or compiled is False:
+        return None
+    backend = compiled if isinstance(compiled, str) else "auto"
+    try:
+        steps = CompiledSteps(model, loss, l2, optimizer, xs, ys, backend)
+    except Exception as error:
+        if compiled != "auto":
+            raise
+        if not isinstance(error, TraceError):   # is it wrong eagerly, too?
+            diagnose(model, loss, xs, ys, [0])
+        warnings.warn(f"fit() trains eagerly, which is slower: {error} (compiled=False says that this is meant)",
+                      RuntimeWarning, stacklevel=3)
+        return None
+    check_targets(loss, steps.output, ys)
+    return steps
 
 
 def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
@@ -153,13 +208,12 @@ def _schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
 
 
 def _generator(rng: Any) -> Any:
-    import numpy as np
     return np.random.default_rng(rng)
 
 
-def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[list[int], Rows, Rows]:
+def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[Array, Rows, Rows]:
     """(the numbers of the examples to train on, the rows to validate with, their targets)."""
-    everything = list(range(len(xs)))
+    everything = np.arange(len(xs))
     if validation is None:
         return everything, [], []
     if not isinstance(validation, (int, float)):
@@ -170,11 +224,11 @@ def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tupl
         raise ValueError(f"fit(validation={validation!r}) of {n} rows holds out {k}: give a share between 0 and 1 that "
                          "leaves rows on both sides, or (Xv, yv)")
     now, state.rng.bit_generator.state = rng_state(state.rng), state.rng_start
-    order = state.rng.permutation(n).tolist()
+    order = state.rng.permutation(n)
     if now != state.rng_start:   # a resumed training, which has drawn more since
         state.rng.bit_generator.state = now
-    held = sorted(order[:k])
-    return sorted(order[k:]), [xs[i] for i in held], [ys[i] for i in held]
+    out = np.sort(order[:k])
+    return np.sort(order[k:]), [xs[i] for i in out], [ys[i] for i in out]
 
 
 @contextmanager

@@ -118,6 +118,15 @@ def test_data_sets_of_scikit_learn() -> None:
     assert status == 0 and "progression is a number" in out
 
 
+def test_digits_are_learned_by_two_networks() -> None:
+    pytest.importorskip("sklearn")
+    status, out, err = run("--data", "digits", "--epochs", "2")
+    assert (status, err) == (0, "") and "MLP 64-32-10, relu" in out and "LeNet (" in out
+    assert [float(line.split()[2]) > 0.8 for line in out.splitlines() if line.startswith("held-out accuracy")] == [True, True]
+    status, out, _ = run("--data", "digits", "--model", "cnn", "--epochs", "1", "--save", "m.zip")
+    assert status == 0 and "MLP" not in out and "Conv2d" in run("--load", "m.zip")[1]
+
+
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_plot(suffix: str) -> None:
     pytest.importorskip("matplotlib")
@@ -138,6 +147,9 @@ def test_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     (["--data", "one.csv"], "every AHD is 'No'"),
     (["--data", "short.csv"], "2 rows are too few"),
     (["--target", "y"], "--target is about CSV files"),
+    (["--model", "cnn"], "--model cnn is for images: add --data digits"),
+    (["--data", "digits", "--model", "cnn", "--layers", "3"], "--layers has no meaning beside --model cnn"),
+    (["--data", "digits", "--save", "m.zip"], "--save is about one model, and digits are learned by two"),
     (["--layers", "0"], "'0' is not a whole number"),
     (["--layers", "3,"], "is not a whole number"),
     (["--layers", "x"], "'x' is not a whole number"),

@@ -67,7 +67,7 @@ def assert_same(found: Any, expected: Any, relative: float = 1e-12) -> None:
 # ---- sizes
 
 def test_micrograd_code_runs() -> None:
-    x, model = [2.0, 3.0, -1.0], MLP(3, [4, 4, 1])
+    x, model = [2.0, 3.0, -1.0], MLP(3, [4, 4, 1], rng=0)
     assert isinstance(Neuron(3)(x), Value) and isinstance(model(x), Value) and len(model.parameters()) == 41
     loss = (model(x) - 1.0) ** 2
     model.zero_grad()

@@ -447,3 +447,23 @@ def test_ascent_of_the_negative_is_descent(gradients: list[float], name: str) ->
         a.step()
         b.step()
         assert up.data == down.data
+
+
+def test_a_formula_of_floats_that_works_in_place_is_done_once_for_each_parameter() -> None:
+    class InPlace(Optimizer):
+        slots = ("sum",)
+
+        def update(self, x: float, g: float, t: int, *slots: float) -> Any:
+            [s] = slots
+            g += self.weight_decay * x
+            s += g * g
+            return x - self.lr * g / math.sqrt(s), (s,)
+    w, by_hand = [Value(1.0), Value(-2.0)], [(1.0, 0.0), (-2.0, 0.0)]
+    optimizer = InPlace(w, lr=0.1, weight_decay=0.5)
+    for t in range(1, 5):
+        for v in w:
+            v.grad = 2 * v.data
+        made = [optimizer.update(x, 2 * x, t, s) for x, s in by_hand]
+        by_hand = [(x, s) for x, (s,) in made]
+        optimizer.step()
+        assert [(v.data, *slots) for v, slots in zip(w, optimizer.state, strict=True)] == by_hand

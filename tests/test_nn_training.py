@@ -121,7 +121,7 @@ def test_the_penalty_covers_the_weights_and_no_biases() -> None:
 
 def test_a_full_batch_is_descent_by_hand() -> None:
     model, other = mlp(), mlp()
-    history = fit(model, X, Z, loss="mse", optimizer="sgd", lr=0.1, epochs=5)
+    history = fit(model, X, Z, loss="mse", optimizer="sgd", lr=0.1, epochs=5, compiled=False)
     losses = []
     for _ in range(5):
         total, sums = eager_gradients(other, mse, X, Z)
@@ -204,7 +204,7 @@ def test_the_sums_do_not_depend_on_the_number_of_workers() -> None:
 
 def test_one_shard_is_the_eager_sum() -> None:
     with ThreadPoolExecutor(2) as pool:
-        assert run_with(executor_gradients(pool, shards=1)) == run_with(None)
+        assert run_with(executor_gradients(pool, shards=1)) == run_with(eager_gradients)
         with pytest.raises(ValueError, match="shards"):
             executor_gradients(pool, shards=0)
 
@@ -252,7 +252,7 @@ def test_a_loss_has_a_name() -> None:
     with pytest.raises(ValueError, match="there are auto, squared_error"):
         fit(mlp(), X, Z, loss="mae")
     with pytest.raises(TypeError, match="must give one Value"):
-        fit(mlp(), X, Z, loss=lambda o, t: o.data)
+        fit(mlp(), X, Z, loss=lambda o, t: o.data, compiled=False)
 
 
 @pytest.mark.parametrize(("X_", "y", "match"), [
@@ -341,7 +341,7 @@ def test_validation_and_metrics_are_of_the_model_after_the_epoch() -> None:
     history = fit(model, X, Y, validation=(X[:5], Y[:5]), epochs=2, metrics={"first": lambda outputs, y: outputs[0] + y[0]})
     outputs = predict(model, X[:5])
     expected = sum(binary_cross_entropy_with_logits(Value(o), t).data for o, t in zip(outputs, Y, strict=False)) / 5
-    assert history["val_loss"][-1] == expected
+    assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-12)
     assert history["val_first"][-1] == outputs[0] + Y[0]
 
 
@@ -468,7 +468,7 @@ def test_a_gradient_that_is_no_number_is_told_by_its_parameter() -> None:
         def forward(self, x: Any) -> Value:
             return sqrt(self.w) * float(x[0])
     with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1: example X\[0\]: the gradient of w is -?inf"):
-        fit(Root(), [[1.0]], [3.0], loss="mse")
+        fit(Root(), [[1.0]], [3.0], loss="mse", compiled=False)
 
 
 def test_examples_are_counted_as_they_were_given() -> None:
@@ -490,7 +490,7 @@ def test_a_wrong_target_for_the_users_loss_keeps_its_own_error() -> None:
             raise ValueError("two is no target")
         return output * target
     with pytest.raises(ValueError, match="two is no target") as told:
-        fit(mlp(), X[:3], [1.0, 2.0, 3.5], loss=picky)
+        fit(mlp(), X[:3], [1.0, 2.0, 3.5], loss=picky, compiled=False)
     assert told.value.__notes__ == ["with the example X[1], y[1] = 2.0"]
 
 

@@ -1,0 +1,589 @@
+"""fit and predict on compiled graphs: the same numbers as eagerly, for every model, loss and optimiser, on every backend;
+what cannot be compiled is told once; everything that `fit` promises holds."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd import Value, log, no_grad, relu, softmax, sqrt, tanh
+from autograd.compiler import TraceError
+from nn import (
+    ACTIVATIONS,
+    GAN,
+    LOSSES,
+    MLP,
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AvgPool2d,
+    Callback,
+    Checkpoint,
+    Conv2d,
+    CosineAnnealingLR,
+    EarlyStopping,
+    Flatten,
+    Layer,
+    LeNet,
+    LinearRegression,
+    LogisticRegression,
+    Maxout,
+    MaxPool2d,
+    Module,
+    Neuron,
+    OneVsRest,
+    Optimizer,
+    Perceptron,
+    Sequential,
+    SoftmaxRegression,
+    accuracy,
+    cross_entropy,
+    eager_gradients,
+    fit,
+    gate,
+    load,
+    mse,
+    predict,
+    save,
+)
+from nn.compiled import CompiledSteps, forward, snapshot, traced, unchanged
+from nn.optimizer import put
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(13, 3)).round(3).tolist()
+IMAGES = RNG.uniform(size=(7, 1, 6, 6)).round(3).tolist()
+DIGITS = RNG.uniform(size=(5, 64)).round(3).tolist()
+CLASSES = [i % 3 for i in range(13)]
+BITS, SIGNS = [i % 2 for i in range(13)], [2 * (i % 2) - 1 for i in range(13)]
+BOTH: tuple[Any, ...] = "auto", False
+REALS = [a - 2 * b for a, b, _ in X]
+WEIGHTS = [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.375, 0.5]] * 4 + [[1.0, 0.0, 0.0]]
+
+
+@pytest.fixture(params=["python", "numpy", "llvm"])
+def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
+    if request.param == "llvm":
+        require_tool("llvmlite")
+    return str(request.param)
+
+
+class Probable(Module):
+    """Probabilities of classes: the softmax of a layer."""
+
+    def __init__(self) -> None:
+        self.layer = Layer(3, 3, rng=0)
+
+    def forward(self, x: Any) -> Any:
+        return softmax(self.layer(x))
+
+
+class Tied(Module):
+    """The same weights in both layers, as in an autoencoder."""
+
+    def __init__(self) -> None:
+        self.w = [[Value(math.sin(3 * i + j)) for j in range(3)] for i in range(2)]
+        self.b = [Value(0.0) for _ in range(3)]
+
+    def forward(self, x: Any) -> Any:
+        h = [tanh(sum([w * v for w, v in zip(row, x, strict=True)], Value(0.0))) for row in self.w]
+        return [sum([self.w[i][j] * h[i] for i in range(2)], self.b[j]) for j in range(3)]
+
+
+def perturbed(model: Module) -> Module:
+    """Away from 0, where many slopes jump."""
+    rng = np.random.default_rng(5)
+    for p in model.parameters():
+        p.data += rng.normal() / 10
+    return model
+
+
+MODELS: dict[str, tuple[Callable[[], Module], Any, Any]] = {
+    "MLP": (lambda: MLP(3, [4, 3], rng=0), X, CLASSES), "deep": (lambda: MLP(3, [3, 3, 3, 1], "tanh", rng=0), X, BITS),
+    "Neuron": (lambda: Neuron(3, "tanh", rng=0), X, REALS), "LinearRegression": (lambda: LinearRegression(3), X, REALS),
+    "LogisticRegression": (lambda: LogisticRegression(3), X, BITS), "OneVsRest": (lambda: OneVsRest(3, 3), X, CLASSES),
+    "SoftmaxRegression": (lambda: SoftmaxRegression(3, 3), X, CLASSES), "Perceptron": (lambda: Perceptron(3), X, BITS),
+    "Maxout": (lambda: Sequential(Maxout(3, 3, 3, rng=0), Layer(3, 1, rng=1)), X, REALS),
+    "gate": (lambda: gate("XOR"), [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]),
+    "one number": (lambda: MLP(1, [3, 1], "tanh", rng=0), [x for x, *_ in X], REALS),
+    "generator": (lambda: GAN(3, rng=0).generator, [x for x, *_ in X], REALS),
+    "discriminator": (lambda: GAN(3, rng=0).discriminator, [x for x, *_ in X], BITS),
+    "LeNet": (lambda: LeNet(3, rng=0), DIGITS, CLASSES[:5]), "tied": (Tied, X, X),
+    "convolutions": (lambda: Sequential(Conv2d(1, 2, 3, padding=1, activation="relu", rng=0), MaxPool2d(2),
+                                        Conv2d(2, 2, 2, stride=2, rng=1), AvgPool2d(1), Flatten(), Layer(2, 3, rng=2)),
+                     IMAGES, CLASSES[:7]),
+    **{g: (partial(MLP, 3, [4, 1], g, rng=0), X, REALS) for g in ACTIVATIONS if g != "maxout"},
+}
+LOSS_CASES: list[tuple[str, Callable[[], Module], Any]] = [
+    ("squared_error", lambda: MLP(3, [2, 1], rng=0), REALS), ("squared_error", lambda: MLP(3, [3], rng=0), X),
+    ("mse", lambda: MLP(3, [2, 1], rng=0), REALS), ("mse", lambda: MLP(3, [3], rng=0), X),
+    ("binary_cross_entropy_with_logits", lambda: MLP(3, [2, 1], rng=0), [b / 2 for b in CLASSES]),
+    ("binary_cross_entropy_with_logits", lambda: MLP(3, [3], rng=0), WEIGHTS),
+    ("binary_cross_entropy", lambda: MLP(3, [2, 1], output="sigmoid", rng=0), BITS),
+    ("binary_cross_entropy", lambda: MLP(3, [3], output="sigmoid", rng=0), WEIGHTS),
+    ("cross_entropy", lambda: MLP(3, [3], rng=0), CLASSES), ("cross_entropy", lambda: MLP(3, [3], rng=0), WEIGHTS),
+    ("nll", Probable, CLASSES), ("nll", Probable, WEIGHTS),
+    ("hinge", lambda: MLP(3, [2, 1], rng=0), SIGNS), ("hinge", lambda: MLP(3, [3], rng=0), CLASSES),
+    ("hinge", lambda: MLP(3, [3], rng=0), WEIGHTS), ("perceptron_loss", lambda: Perceptron(3), SIGNS),
+    ("perceptron_loss", lambda: MLP(3, [3], rng=0), [[1, -1, 1]] * 13),
+]
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("sgd", {}), ("sgd", {"momentum": 0.9}), ("sgd", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("sgd", {"momentum": 0.5, "dampening": 0.5}), ("adam", {}), ("adam", {"amsgrad": True, "weight_decay": 0.1}),
+    ("adamw", {}), ("adamw", {"amsgrad": True}), ("rmsprop", {}), ("rmsprop", {"centered": True, "momentum": 0.5}),
+    ("adagrad", {}), ("adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.1}),
+]
+
+
+def numbers(model: Module) -> list[float]:
+    return [p.data for p in model.parameters()]
+
+
+def both(make: Callable[[], Module], x: Any, y: Any, backend: str, **options: Any) -> None:
+    """Compiled and eager losses and parameters agree to 1e-9."""
+    found = []
+    for compiled in (backend, False):
+        model = perturbed(make())
+        optimizer = options.get("optimizer", "sgd")
+        history = fit(model, x, y, rng=3, compiled=compiled, **options | {"optimizer": deepcopy(optimizer)})
+        found.append([x for row in history for x in row.values()] + numbers(model) + [p.grad for p in model.parameters()])
+    assert found[0] == pytest.approx(found[1], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model(name: str, backend: str) -> None:
+    make, x, y = MODELS[name]
+    large = name in ("LeNet", "convolutions")
+    if large and backend == "python":
+        pytest.skip("straight-line Python of thousands of nodes takes long to compile")
+    both(make, x, y, backend, lr=0.02, epochs=3 if large else 100)
+
+
+@pytest.mark.parametrize("case", LOSS_CASES, ids=lambda c: f"{c[0]}-{np.ndim(c[2])}")
+def test_every_loss(case: tuple[str, Callable[[], Module], Any], backend: str) -> None:
+    loss, make, y = case
+    both(make, X, y, backend, loss=loss, lr=0.02, epochs=20, batch_size=3)   # 5 steps in an epoch, the last of one example
+    assert {name for name, *_ in LOSS_CASES} == set(LOSSES)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_every_optimizer(option: tuple[str, dict[str, Any]], backend: str) -> None:
+    name, settings = option
+    both(lambda: MLP(3, [3, 3], "tanh", rng=0), X, CLASSES, backend, epochs=50, batch_size=7, l2=0.1,
+         optimizer=lambda p: OPTIMIZERS[name](p, lr=0.01, **settings))
+    assert {name for name, _ in OPTIONS} == set(OPTIMIZERS)
+
+
+def test_validation_metrics_schedules_and_the_state_of_the_optimizer(backend: str) -> None:
+    states = []
+    for compiled in (backend, False):
+        model = MLP(3, [4, 3], "tanh", rng=0)
+        optimizer = Adam(model.parameters(), lr=0.05)
+        history = fit(model, X, CLASSES, epochs=9, batch_size=4, rng=0, validation=0.3, compiled=compiled, optimizer=optimizer,
+                      metrics={"first": lambda outputs, y: outputs[0][0]}, schedule=lambda o: CosineAnnealingLR(o, 4))
+        states.append([*[x for row in history for x in row.values()], *np.ravel(optimizer.state), optimizer.t, optimizer.lr])
+    assert states[0] == pytest.approx(states[1], rel=1e-9, abs=1e-9)
+
+
+def test_a_part_of_the_parameters_in_another_order(backend: str) -> None:
+    def part(params: list[Value]) -> Optimizer:
+        return SGD(params[5:1:-1], lr=0.1, momentum=0.9)
+    both(lambda: MLP(3, [2, 1], "tanh", rng=0), X, REALS, backend, optimizer=part, epochs=10, batch_size=5, l2=0.1)
+
+
+# ---- determinism, interrupts, checkpoints, callbacks
+
+def test_the_same_seed_is_the_same_run_bit_for_bit(backend: str) -> None:
+    def run() -> tuple[Any, ...]:
+        model = MLP(3, [4, 3], rng=0)
+        return fit(model, X, CLASSES, epochs=4, batch_size=5, rng=1, validation=0.2, compiled=backend).rows, numbers(model)
+    assert run() == run()
+
+
+def test_resuming_is_bit_for_bit(tmp_path: Path, backend: str) -> None:
+    def run(model: Module, epochs: int, **more: Any) -> list[Any]:
+        return fit(model, X, CLASSES, epochs=epochs, batch_size=5, rng=1, validation=0.2, compiled=backend, **more).rows
+    straight, model, again = (MLP(3, [4, 3], rng=seed) for seed in (0, 0, 9))
+    rows = run(straight, 6)
+    run(model, 3, callbacks=[Checkpoint(tmp_path / "run")])
+    assert run(again, 6, resume=tmp_path / "run") == rows and numbers(again) == numbers(straight)
+
+
+class Watch(Callback):
+    """What a callback sees after every batch; it may raise, or change the parameters."""
+
+    def __init__(self, then: Callable[[Module, int], None] = lambda model, t: None) -> None:
+        self.then, self.seen = then, list[Any]()
+
+    def on_batch_end(self, state: Any) -> None:
+        self.seen.append([*numbers(state.model), *[p.grad for p in state.model.parameters()], state.optimizer.t])
+        self.then(state.model, state.optimizer.t)
+
+
+def test_a_callback_sees_every_batch_and_may_change_the_parameters(backend: str) -> None:
+    def clip(model: Module, t: int) -> None:
+        for p in model.parameters():
+            p.data = min(max(p.data, -0.5), 0.5)
+
+    class Clip(Callback):
+        def on_epoch_end(self, state: Any) -> None:
+            clip(state.model, 0)
+    for then in (clip, lambda *_: None):
+        seen = []
+        for compiled in (backend, False):
+            watch = Watch(then)
+            fit(MLP(3, [3, 1], "tanh", rng=0), X, REALS, epochs=3, batch_size=5, rng=0, lr=0.3, compiled=compiled,
+                callbacks=[watch, Clip()])
+            seen.append(watch.seen)
+        assert np.array(seen[0]) == pytest.approx(np.array(seen[1]), rel=1e-9, abs=1e-9)
+
+
+def test_ctrl_c_leaves_a_whole_step(backend: str) -> None:
+    def stop(model: Module, t: int) -> None:
+        if t == 5:
+            raise KeyboardInterrupt
+    model, watch = MLP(3, [3, 1], "tanh", rng=0), Watch(stop)
+    history = fit(model, X, REALS, epochs=9, batch_size=5, rng=0, compiled=backend, callbacks=[watch])
+    assert history.interrupted and len(history) == 1 and numbers(model) == watch.seen[-1][:16]
+
+
+@pytest.mark.parametrize("where", range(1, 7))
+def test_ctrl_c_inside_a_step_leaves_a_whole_step(where: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised by the gradient's or the optimiser's arithmetic, or while parameters are written: at the `where`-th of them."""
+    model = MLP(3, [3, 1], "tanh", rng=0)
+    optimizer, left = Adam(model.parameters()), [where]
+
+    def interrupted(f: Callable[..., Any], after: bool) -> Callable[..., Any]:
+        def g(*args: Any) -> Any:
+            left[0] -= 1
+            found = f(*args) if after or left[0] else None
+            if not left[0]:
+                raise KeyboardInterrupt
+            return found
+        return g
+    monkeypatch.setattr(Adam, "update", interrupted(Adam.update, False))
+    monkeypatch.setattr("nn.compiled.put", interrupted(put, True))
+    history = fit(model, X, REALS, epochs=2, batch_size=7, optimizer=optimizer, shuffle=False)
+    steps = optimizer.t
+    assert history.interrupted and left[0] < 0
+    other = MLP(3, [3, 1], "tanh", rng=0)
+    again = Adam(other.parameters())
+    monkeypatch.undo()
+    if steps:
+        fit(other, X, REALS, epochs=(steps + 1) // 2, batch_size=7, optimizer=again, shuffle=False,
+            callbacks=[Watch(lambda _, t: (_ for _ in ()).throw(KeyboardInterrupt) if t == steps else None)])
+    assert numbers(model) == numbers(other) and optimizer.state == again.state
+
+
+class Logarithm(Module):
+    """log(w·x), which is none for a negative w·x."""
+
+    def __init__(self) -> None:
+        self.w = Value(1.0, label="w")
+
+    def forward(self, x: Any) -> Any:
+        p: Value = self.w * x[0]
+        p.label = "p"
+        return log(p)
+
+
+def test_what_is_not_finite_is_told_as_eagerly(backend: str) -> None:
+    model = Logarithm()
+    with pytest.raises(FloatingPointError, match=r"^epoch 1, batch 2: example X\[2\]: log\(-1.*\) of node 'p'"):
+        fit(model, [[1.0], [1.0], [-1.0], [1.0]], [0.5] * 4, loss="mse", optimizer="sgd", lr=0.0, batch_size=2, shuffle=False,
+            compiled=backend)
+    assert model.w.data == 1.0
+    with pytest.raises(FloatingPointError, match=r"epoch 2, batch 1: example X\[0\]: log"):
+        fit(model, [[1.0]], [-5.0], optimizer="sgd", lr=1.0, compiled=backend)
+    assert model.w.data == -9.0
+    with pytest.raises(FloatingPointError, match="epoch 1: the loss of validation example 1 is nan"):
+        fit(Logarithm(), [[1.0]], [0.5], validation=([[1.0], [-1.0]], [0.0, 0.0]), compiled=backend)
+
+    class Root(Module):
+        def __init__(self) -> None:
+            self.w = Value(0.0)
+
+        def forward(self, x: Any) -> Any:
+            return sqrt(self.w) * x[0]
+    with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1: example X\[0\]: the gradient of w is -?inf"):
+        fit(Root(), [[1.0]], [3.0], loss="mse", compiled=backend)
+    line = LinearRegression(1)
+    with pytest.raises(FloatingPointError, match=r"epoch \d+, batch 1"):
+        fit(line, [[1.0], [2.0]], [1.0, 3.0], optimizer="sgd", lr=1e6, epochs=1000, compiled=backend)
+    assert all(map(math.isfinite, numbers(line)))
+
+
+def test_outputs_that_are_no_probabilities_are_told(backend: str) -> None:
+    for value, y in ((1.5, 1), (-0.5, 0), (1.5, 0), (-0.5, 1)):
+        model = Neuron(1, bias=False)
+        model.load_state_dict({"w.0": value})
+        with pytest.raises(ValueError, match=r"binary_cross_entropy: the output .* is no probability") as told:
+            fit(model, [[1.0]], [y], loss="binary_cross_entropy", epochs=1, compiled=backend)
+        assert told.value.__notes__ == [f"with the example X[0], y[0] = {y}"]
+    saturated = MLP(1, [1], output="sigmoid", rng=0)
+    saturated.layers[0].neurons[0].w[0].data = 100.0
+    history = fit(saturated, [[1.0], [0.0]], [1, 0], loss="binary_cross_entropy", epochs=1, compiled=backend)
+    assert history["loss"] == pytest.approx([math.log(2) / 2])   # of the first example log(1 − p) is not needed
+
+
+def test_a_wrong_target_is_told_as_eagerly() -> None:
+    for loss, y, said in (("hinge", [1, 0], "must be −1 or 1"), ("binary_cross_entropy_with_logits", [1, 3], "the target is 3"),
+                          ("mse", [[1, 2], [1, 2]], "1 number and the target 2")):
+        with pytest.raises(ValueError, match=said):
+            fit(MLP(3, [1], rng=0), X[:2], y, loss=loss, epochs=1)
+
+
+# ---- what cannot be compiled
+
+class Branch(Module):
+    """Chooses by its input, or by its parameter."""
+
+    def __init__(self, by: str = "input") -> None:
+        self.by, self.w, self.b = by, Value(0.5), Value(0.1)
+
+    def forward(self, x: Any) -> Any:
+        z = self.w * x[0] + self.b
+        return z if (z > 0 if self.by == "input" else self.w > 0) else z * 0.1
+
+
+class Dropout(Module):
+    """Forgets half of its inputs, by chance of its own or of everybody's."""
+
+    def __init__(self, own: bool) -> None:
+        self.rng = random.Random(0) if own else None
+        self.layer = Neuron(3, rng=0)
+
+    def forward(self, x: Any) -> Any:
+        chance = self.rng or random
+        return self.layer([v * (chance.random() < 0.5) for v in x])
+
+
+class Remembers(Module):
+    """Adds its last output, and so depends on the order of the examples."""
+
+    def __init__(self) -> None:
+        self.w, self.last = Value(0.5), Value(0.0)
+
+    def parameters(self) -> list[Value]:
+        return [self.w]
+
+    def forward(self, x: Any) -> Any:
+        y = self.w * x[0] + 0.1 * self.last
+        self.last = y.detach() if not y.symbolic else y
+        return y
+
+
+class Frozen(Module):
+    """Uses a number of its parameter as a constant."""
+
+    def __init__(self) -> None:
+        self.w = Value(0.5)
+
+    def forward(self, x: Any) -> Any:
+        with no_grad():
+            scale = self.w * 2.0
+        return self.w * x[0] * scale
+
+
+CANNOT: dict[str, tuple[Callable[[], Module], Any, str]] = {
+    "input": (Branch, "mse", "a comparison of a traced value.*use relu, maximum"),
+    "parameter": (lambda: Branch("parameter"), "mse", "a comparison of a traced value"),
+    "own chance": (lambda: Dropout(True), "mse", "random numbers"), "chance": (lambda: Dropout(False), "mse", "random numbers"),
+    "memory": (Remembers, "mse", "remembers its calls"), "frozen": (Frozen, "mse", "no_grad"),
+    "loss": (lambda: LinearRegression(3), lambda o, t: (o - t) ** 2 if t > 0 else abs(o - t), "'y0'.*use relu, maximum"),
+    "float": (lambda: LinearRegression(3), lambda o, t: (o - float(t)) ** 2, "keep to arithmetic"),
+    "Value": (lambda: LinearRegression(3), lambda o, t: (o - Value(t)) ** 2, "use it as it is"),
+}
+
+
+@pytest.mark.parametrize("name", CANNOT)
+def test_what_cannot_be_compiled_is_eager_and_told_once(name: str) -> None:
+    make, loss, said = CANNOT[name]
+    with pytest.warns(RuntimeWarning, match=f"fit\\(\\) trains eagerly, which is slower: .*{said}.*compiled=False") as told:
+        fit(make(), X, REALS, loss=loss, epochs=3, batch_size=5, rng=0, validation=0.3)
+    assert len(told) == 1 and told[0].filename == __file__
+    if name not in ("own chance", "chance"):
+        models = make(), make()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            histories = [fit(model, X, REALS, loss=loss, epochs=3, compiled=c) for model, c in
+                         zip(models, BOTH, strict=True)]
+        assert histories[0].rows == histories[1].rows and numbers(models[0]) == numbers(models[1])
+    with pytest.raises(TypeError):   # TraceError, or what the number's place said
+        fit(make(), X, REALS, loss=loss, epochs=1, compiled=True)
+
+
+def test_what_is_asked_for_is_done_without_a_warning() -> None:
+    model = Branch()
+    fit(model, X, REALS, epochs=1, compiled=False)
+    fit(model, X, REALS, epochs=1, gradients=eager_gradients)
+    fit(MLP(3, [2, 1], rng=0), X, REALS, epochs=1)
+    with pytest.raises(TraceError, match="a comparison"):
+        fit(model, X, REALS, epochs=1, compiled=True)
+    with pytest.raises(ValueError, match="give one of them"):
+        fit(model, X, REALS, epochs=1, compiled=True, gradients=eager_gradients)
+    with pytest.raises(ValueError, match="there are auto, python"):
+        fit(MLP(3, [2, 1], rng=0), X, REALS, epochs=1, compiled="fortran")
+
+
+def test_an_error_of_the_loss_is_its_own() -> None:
+    def broken(output: Any, target: Any) -> Any:
+        raise KeyError("broken")
+    with pytest.raises(KeyError, match="broken"):
+        fit(LinearRegression(3), X, REALS, loss=broken, epochs=1)
+    with pytest.raises(TypeError, match="must give one Value"):
+        fit(LinearRegression(3), X, REALS, loss=lambda o, t: 3.0, epochs=1)  # type: ignore[arg-type,return-value]
+
+
+def test_losses_of_the_user(backend: str) -> None:
+    """Of numbers, of lists, made of ours, with parameters of the model."""
+    model = MLP(3, [3], rng=0)
+    cases: list[tuple[Any, Any]] = [
+        (lambda o, t: cross_entropy(o, t) * 0.9 + mse(o, [1 / 3] * 3) * 0.1, CLASSES),
+        (lambda o, t: cross_entropy(o, t) * 0.9 + mse(o, t), WEIGHTS),
+        (lambda o, t: cross_entropy(o, 1) + relu(o[0] - t), BITS),
+        (lambda o, t: LOSSES["hinge"](o, t) + 0.0, CLASSES), (lambda o, t: LOSSES["hinge"](o, 1) * t, BITS)]
+    for loss, y in cases:
+        both(lambda: MLP(3, [3], rng=0), X, y, backend, loss=loss, epochs=10, lr=0.02)
+    start, found = numbers(model), []
+    weights = model.weights()
+    for compiled in (backend, False):
+        for p, x in zip(model.parameters(), start, strict=True):
+            p.data = x
+        fit(model, X, CLASSES, loss=lambda o, t: cross_entropy(o, t) + weights[0] * weights[0], epochs=10, compiled=compiled)
+        found.append(numbers(model))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_a_model_that_is_made_otherwise_meanwhile_is_compiled_anew(backend: str) -> None:
+    class Warm(Module):
+        def __init__(self) -> None:
+            self.layer, self.t, self.mask = Neuron(3, rng=0), 1.0, np.ones(3)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer([m * v for m, v in zip(self.mask.tolist(), x, strict=True)]) * self.t
+
+    class Anneal(Callback):
+        def on_epoch_end(self, state: Any) -> None:
+            state.model.t *= 0.9
+            state.model.mask[0] *= 0.5
+            if state.epoch == 2:
+                state.model.layer.g = tanh
+    both(Warm, X, REALS, backend, epochs=5, callbacks=[Anneal()])
+    model = Warm()
+    kept = snapshot(model)
+    model.layer.w[0].data = 7.0
+    assert unchanged(kept)
+    model.layer.w.append(Value(1.0))
+    assert not unchanged(kept)
+
+
+# ---- predictions
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_are_the_eager_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, x, _ = MODELS[name]
+    model = perturbed(make())
+    many = (list(x) * 40)[:40]
+    with no_grad():
+        expected = [plain(model(row)) for row in x]
+    monkeypatch.setattr("nn.compiled.LITTLE", 0)
+    for _ in range(2):   # changed parameters are never stale
+        found = predict(model, many)
+        assert np.array(found)[:len(x)] == pytest.approx(np.array(expected), rel=1e-12, abs=1e-12)
+        assert type(found) is list and type(found[0]) is type(expected[0])
+        for p in model.parameters():
+            p.data *= 1.1
+        with no_grad():
+            expected = [plain(model(row)) for row in x]
+
+
+def plain(output: Any) -> Any:
+    return [plain(part) for part in output] if isinstance(output, list) else output.data
+
+
+def test_predictions_that_cannot_be_compiled_are_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nn.compiled.LITTLE", 0)
+    rows = [[x, 1.0, 0.0] for x in np.linspace(-2, 2, 50)]
+    model = Branch()
+    with no_grad():
+        assert predict(model, rows) == [model(row).data for row in rows]
+
+    class Named(Module):
+        def forward(self, x: Any) -> Any:
+            return [x[0], [x[0], x[0]]] if len(x) == 3 else None
+    assert predict(Named(), rows)[1] == [rows[1][0], [rows[1][0]] * 2]
+    with pytest.raises(ValueError, match=r"log\(-1.*\) of node 'p'"):
+        predict(Logarithm(), [[1.0]] * 40 + [[-1.0]])
+    with pytest.raises(ValueError, match="takes 3 inputs, and was given 2"):
+        predict(MLP(3, [1], rng=0), [[1.0, 2.0]] * 50)
+
+
+def test_few_rows_are_not_worth_a_compilation() -> None:
+    model = MLP(3, [30, 1], rng=0)
+    assert forward(model, X).__qualname__.startswith("eager_forward")
+    assert forward(model, X * 30).__qualname__.startswith("_compiled_forward")
+    assert accuracy(model, X * 30, BITS * 30) == accuracy(model, X, BITS)
+
+
+# ---- nothing compiled is kept
+
+def test_models_stay_what_they_were(tmp_path: Path) -> None:
+    model = MLP(3, [8, 1], "tanh", rng=0)
+    before = set(vars(model))
+    fit(model, X, REALS, epochs=2, callbacks=[EarlyStopping(3)])
+    predict(model, X * 50)
+    assert set(vars(model)) == before
+    save(model, tmp_path / "m")
+    for other in (deepcopy(model), pickle.loads(pickle.dumps(model)), load(tmp_path / "m")):
+        assert predict(other, X) == predict(model, X)
+
+
+def test_tracing_leaves_the_model_alone() -> None:
+    model = Dropout(True)
+    assert model.rng is not None
+    state = model.rng.getstate()
+    with pytest.raises(TraceError):
+        traced(lambda m, _: m([Value(1.0), Value(2.0), Value(3.0)]), model)
+    assert model.rng.getstate() == state
+
+
+def test_an_optimizer_of_the_user(backend: str) -> None:
+    class Signs(Optimizer):
+        """A formula of floats only."""
+
+        def update(self, x: float, g: float, t: int, *slots: float) -> Any:
+            return (x - self.lr if g > 0 else x + self.lr), ()
+
+    class Own(SGD):
+        """A step of its own, on Values."""
+
+        def step(self) -> None:
+            for p in self.params:
+                p.data -= self.lr * p.grad
+    kinds: list[Any] = [Signs, Own]
+    for kind in kinds:
+        both(lambda: MLP(3, [2, 1], "tanh", rng=0), X, REALS, backend, epochs=5, batch_size=5, optimizer=partial(kind, lr=0.01))
+
+
+def test_steps_are_those_of_fit() -> None:
+    model = MLP(3, [2, 1], "tanh", rng=0)
+    steps = CompiledSteps(model, mse, 0.0, SGD(model.parameters(), lr=0.1), X, REALS)
+    before = numbers(model)
+    steps.begin()
+    total = steps.step(range(13))
+    assert numbers(model) == before
+    steps.end()
+    assert numbers(model) != before
+    for p, x in zip(model.parameters(), before, strict=True):
+        p.data = x
+    assert total == pytest.approx(eager_gradients(model, mse, X, REALS)[0], rel=1e-12)
