@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -16,7 +14,7 @@ from ..structure import is_flat, leaves_of, shaped
 from ..value import Value, constant, recording
 from . import backends
 from .simplify import Program, simplify
-from .trace import Symbol, gradient, tracing
+from .trace import Symbol, collector_off, gradient, tracing
 
 __all__ = ["Compiled", "CompiledFunction", "compile", "compile_function"]
 
@@ -90,8 +88,8 @@ class Compiled:
         if len(known) < sum(map(len, self._leaves)):
             raise ValueError("compile(): one Value is an input twice; give each once")
         self._ys = leaves_of(self.outputs)
-        order = topological(*self._ys, stop=known)
-        self._captured = [v for v in order if not (v.args or v.constant or v.symbolic or v in known)]
+        self._order = topological(*self._ys, stop=known)
+        self._captured = [v for v in self._order if not (v.args or v.constant or v.symbolic or v in known)]
         self._plans: dict[Any, _Plan] = {}
         self._lock = Lock()
         self._last: _Plan | None = None
@@ -191,7 +189,7 @@ class _Plan:
 
     def _ends(self) -> list[Value]:
         """What the program computes: the outputs, and the derivatives by `xs`."""
-        return [*self.f._ys, *(gradient({self.f.outputs: 1.0}, self.xs) if self.wrt else [])]
+        return [*self.f._ys, *(gradient({self.f.outputs: 1.0}, self.xs, self.f._order) if self.wrt else [])]
 
     def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
         f = self.f
@@ -387,7 +385,7 @@ class CompiledFunction:
             leaves = leaves_of(example)
             one = len(leaves) == 1 and not hasattr(example, "__len__")
             symbols.append(shaped(example, [Symbol(name if one else f"{name}{k}") for k in range(len(leaves))]))
-        with tracing(), collector_off():
+        with tracing():
             outputs = self.f(*symbols)
         found = leaves_of(outputs)
         outputs = shaped(outputs, [y if isinstance(y, Value) else constant(to_float(y, "the result of a traced function"))
@@ -478,14 +476,3 @@ def _cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
     return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
 
-
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """Within it, Python's cyclic collector waits: of graphs, which have no cycles, it would free nothing and look at all."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()

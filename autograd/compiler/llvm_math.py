@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from ..primitive import Primitive
+from .simplify import SECH2
 
 __all__ = ["RULES", "Code", "llvm_rule"]
 
@@ -219,7 +220,7 @@ class Code:
         rule = RULES.get(op)
         if rule is None:
             from .. import primitives
-            known = vars(primitives).get(op.name) is op or vars(primitives).get(f"{op.name}_") is op
+            known = op in (vars(primitives).get(op.name), vars(primitives).get(f"{op.name}_"), SECH2)
             rule = RULES.get(op.name) if known else None
         if rule is None:
             raise NotImplementedError(f"the llvm backend has no form of the primitive {op.name}: give it one with "
@@ -317,6 +318,13 @@ def _cosh(s: Code, x: Register) -> Register:
     e = _exp(s, s.op("fmul", s.call("fabs", x), s.number(0.5)))
     square = s.op("fmul", s.op("fmul", e, s.number(0.5)), e)
     return s.op("fadd", square, s.op("fdiv", s.op("fdiv", s.number(0.5), e), e))
+
+
+@_rule
+def _sech2(s: Code, x: Register) -> Register:
+    e = _exp(s, s.op("fmul", s.call("fabs", x), s.number(-2.0)))
+    more = s.op("fadd", e, s.number(1.0))
+    return s.op("fdiv", s.op("fmul", e, s.number(4.0)), s.op("fmul", more, more))
 
 
 @_rule

@@ -322,12 +322,17 @@ class NumpyProgram:
             factor = self._bind("k", lambda buffers: np.repeat(C, buffers["V"].shape[1]))
             self.lines.append(f"multiply({a}, {factor}, {t})")
             a, scaled = t, False
-        shape = dst.shape if g > 1 else dst.shape[1:]
-        into = self._bind("t", lambda buffers: np.empty(shape))
+        dst = dst if g > 1 else dst[0]
+        place = self._place_of(dst)
+        straight = place and dst.ndim == 2 and not set_[dst].any()
+        into = place if straight else self._bind("t", lambda buffers: np.empty(dst.shape))
         self.lines.append(f"matmul({a}, {b}, {into})")
         if scaled:
             self.lines.append(f"multiply({into}, {float(C[0])!r}, {into})")
-        self._store(dst if g > 1 else dst[0], into, set_)
+        if straight:
+            set_[dst] = True
+        else:
+            self._store(dst, str(into), set_)
 
     def _rowsum(self, i: RowSum, set_: Array) -> None:
         self.bound["ones"] = lambda buffers: buffers["B"]
@@ -359,16 +364,18 @@ class NumpyProgram:
         sign = "+=" if set_[flat].any() else "="
         self.begins_at_0 |= bool(set_[flat].any() and not set_[flat].all())
         set_[flat] = True
+        self.lines.append(f"{self._place_of(dst) or f'G[{self._constant(dst)}]'} {sign} {text}")
+
+    def _place_of(self, dst: Array) -> str | None:
+        """G[dst] as a view, where it is one."""
         found = affine(dst)
         if found and found[1][-1] == 1 and dst.ndim == 1:
-            place = f"G[{found[0]}:{found[0] + len(flat)}]"
-        elif found and dst.ndim == 2 and found[1][1] == 1 and found[1][0] >= dst.shape[1] and (
+            return f"G[{found[0]}:{found[0] + len(dst)}]"
+        if found and dst.ndim == 2 and found[1][1] == 1 and found[1][0] >= dst.shape[1] and (
                 found[0] + found[1][0] * dst.shape[0] <= self.sums):
-            start, step = found[0], found[1][0]
-            place = f"G[{start}:{start + step * dst.shape[0]}].reshape({dst.shape[0]}, {step})[:, :{dst.shape[1]}]"
-        else:
-            place = f"G[{self._constant(dst)}]"
-        self.lines.append(f"{place} {sign} {text}")
+            (start, (step, _)), (r, c) = found, dst.shape
+            return f"G[{start}:{start + step * r}].reshape({r}, {step})[:, :{c}]"
+        return None
 
 
 def _slice(first: int, end: int, buffers: Buffers) -> Array:

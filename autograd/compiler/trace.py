@@ -7,13 +7,13 @@ branch is taken silently for all numbers to come. Derivatives are traced too: `g
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..derive import formulas
-from ..graph import topological
 from ..sweep import dependents, reverse
 from ..value import Result, Value, constant, recording
 
@@ -69,14 +69,27 @@ class SymbolicResult(Symbol, Result):
 @contextmanager
 def tracing() -> Iterator[None]:
     """Within it, every operation gives a symbol, and none is computed."""
-    with recording(SymbolicResult):
+    with recording(SymbolicResult), collector_off():
         yield
 
 
-def gradient(seeds: dict[Value, Any], xs: Sequence[Value]) -> list[Value]:
-    """Σ seed · ∂y/∂x for every x, as symbols: no number is looked at, so the formulas hold for all of them."""
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Within it, Python's cyclic collector waits: of graphs, which have no cycles, it would free nothing and look at all."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def gradient(seeds: dict[Value, Any], xs: Sequence[Value], order: Sequence[Value]) -> list[Value]:
+    """Σ seed · ∂y/∂x for every x, as symbols: no number is looked at, so the formulas hold for all of them.
+
+    order   the nodes below the y, from the xs up"""
     with tracing():
-        order = topological(*seeds)
         adjoint = reverse(order, seeds, dependents(order, xs), formulas, _times)
         found = [adjoint.get(x, 0.0) for x in xs]
     return [x if isinstance(x, Value) else constant(x) for x in found]
