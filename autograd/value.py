@@ -65,6 +65,8 @@ class Value:
     @property
     def data(self) -> float:
         """The number, a Python float."""
+        if _recording().symbolic and not self.constant:
+            _refuse_number(self)
         return self._data
 
     @data.setter
@@ -194,25 +196,25 @@ class Value:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
-        return self._data == _number(other)  # type: ignore[no-any-return]
+        return self.data == _number(other)  # type: ignore[no-any-return]
 
     def __ne__(self, other: object) -> bool:
-        return self._data != _number(other)  # type: ignore[no-any-return]
+        return self.data != _number(other)  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> bool:
-        return self._data < _number(other)  # type: ignore[no-any-return]
+        return self.data < _number(other)  # type: ignore[no-any-return]
 
     def __le__(self, other: Any) -> bool:
-        return self._data <= _number(other)  # type: ignore[no-any-return]
+        return self.data <= _number(other)  # type: ignore[no-any-return]
 
     def __gt__(self, other: Any) -> bool:
-        return self._data > _number(other)  # type: ignore[no-any-return]
+        return self.data > _number(other)  # type: ignore[no-any-return]
 
     def __ge__(self, other: Any) -> bool:
-        return self._data >= _number(other)  # type: ignore[no-any-return]
+        return self.data >= _number(other)  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.data)
 
     def __float__(self) -> NoReturn:
         raise TypeError(f"float() of {self._name()} would lose its gradient: use .data for the number, "
@@ -226,11 +228,11 @@ class Value:
 
     def item(self) -> float:
         """The number, as `.data`."""
-        return self._data
+        return self.data
 
     def detach(self) -> Value:
         """A constant of the same number: nothing is differentiated through it."""
-        return constant(self._data)
+        return constant(self.data)
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
@@ -329,7 +331,7 @@ class Result(Value):
         place = {v: i for i, v in enumerate([*leaves, *results])}
         labels = {i: v.label for i, v in enumerate(results) if v.label is not None}
         return _assemble, (leaves, [v.op for v in results], [len(v.args) for v in results],
-                           [place[a] for v in results for a in v.args], [v.data for v in results], [v.grad for v in results],
+                           [place[a] for v in results for a in v.args], [v._data for v in results], [v.grad for v in results],
                            labels)
 
 
@@ -410,6 +412,13 @@ def _operand(x: Any) -> Any:
         return constant(to_float(x))
     except TypeError:
         return NotImplemented
+
+
+def _refuse_number(v: Value) -> NoReturn:
+    from .compiler.trace import TraceError
+    raise TraceError(f"the number of {v._name()} is asked for while a function is traced: it is read anew at every call of "
+                     "the compiled function, so it cannot decide anything now; use relu, maximum, minimum, abs, or "
+                     "where(step(a - b), …, …)")
 
 
 def _number(x: Any) -> Any:

@@ -20,8 +20,7 @@ import numpy as np
 
 from autograd import Value, errstate, no_grad, topological
 from autograd.compiler import TraceError, compile
-from autograd.compiler.compiled import collector_off
-from autograd.compiler.trace import Symbol, tracing
+from autograd.compiler.trace import Symbol, collector_off, tracing
 from autograd.primitive import bounded, to_float
 from autograd.structure import leaves_of, shaped
 from autograd.value import constant

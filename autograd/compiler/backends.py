@@ -120,8 +120,9 @@ class ArrayKernel:
         each_map = self.pool.map if self.pool else map
         done = list(each_map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
         sums = done[0][0]
-        for part, _ in done[1:]:
-            sums += part
+        with np.errstate(all="ignore"):
+            for part, _ in done[1:]:
+                sums += part
         return sums, np.concatenate([each for _, each in done], axis=1)
 
     def __str__(self) -> str:
@@ -210,7 +211,7 @@ class LLVMKernel(ArrayKernel):
         return found
 
 class _Buffers:
-    """What a call of machine code writes on, and the addresses of that and of the arguments it had last."""
+    """What a call of machine code writes on, and the addresses of that."""
 
     def __init__(self, kernel: LLVMKernel) -> None:
         import numpy as np
@@ -219,10 +220,10 @@ class _Buffers:
         for row, x in loops.numbers:
             self.U[row] = x
         self.V, self.S = np.empty(max(loops.rows * kernel.most, 1)), np.empty(max(loops.scratch * kernel.most, 1))
-        self.G, self.none = np.empty(max(kernel.sums if kernel.sums <= _MANY else 1, 1)), np.empty((0, 0))
+        self.G = np.empty(max(kernel.sums if kernel.sums <= _MANY else 1, 1))
         self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
         self.u, self.v, self.g, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.G, self.S, self.sizes)]
-        self.given: list[Any] = [None] * len(loops.widths)
+        self.strides, self.copies = [(-1, -1)] * len(loops.widths), [None] * len(loops.widths)
         self.at, self.B = [0] * len(loops.widths), 0
 
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
@@ -238,10 +239,15 @@ class _Buffers:
             self.sizes[:3] = B, T, -(-B // T)
             self.B = B
         for k, x in enumerate(varying):
-            if x is not self.given[k]:
-                self.sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
-                self.given[k], self.at[k] = x, x.ctypes.data
-        E = self.np.empty((kernel.outputs, B)) if kernel.outputs else self.none
+            between, within = x.strides
+            if between < 0 or within < 0 or between % 8 or within % 8 or not x.flags.aligned:
+                self.copies[k] = x = x.copy()   # noqa: PLW2901   # machine code counts in numbers
+                between, within = x.strides
+            if (between, within) != self.strides[k]:
+                self.strides[k] = between, within
+                self.sizes[3 + 2 * k:5 + 2 * k] = between // 8, within // 8
+            self.at[k] = x.ctypes.data
+        E = self.np.empty((kernel.outputs, B))
         if kernel.sums > _MANY:   # written where they stay: a copy of few is faster than asking for an address
             G = self.np.empty(kernel.sums)
             kernel.loops.native.call(self.u, self.v, G.ctypes.data, E.ctypes.data if kernel.outputs else 0, self.s, self.z,

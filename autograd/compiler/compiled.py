@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from ..structure import is_flat, leaves_of, shaped
 from ..value import Value, constant, recording
 from . import backends
 from .simplify import Program, simplify
-from .trace import Symbol, collector_off, gradient, tracing
+from .trace import Symbol, TraceError, collector_off, gradient, tracing
 
 __all__ = ["Compiled", "CompiledFunction", "compile", "compile_function"]
 
@@ -67,18 +68,13 @@ class Compiled:
     def __init__(self, outputs: Any, arguments: Sequence[Any], *, wrt: int | Sequence[int] | None = None,
                  batch: int | Sequence[int] | None = None, reduce: str | None = None, backend: str = "auto",
                  threads: int | None = None) -> None:
-        if reduce not in (None, "sum", "mean"):
-            raise ValueError(f"compile(reduce={bounded(reduce)}): choose None, 'sum' or 'mean'")
-        if threads is not None and not (isinstance(threads, int) and threads >= 1):
-            raise ValueError(f"compile(threads={bounded(threads)}): a number of threads is a whole number from 1")
-        backends.check(backend)
+        _check(reduce, backend, threads)
         n = len(arguments)
-        self.outputs, self.arguments = _cut(outputs, list(arguments))
-        self.wrt = 0 if wrt is None else wrt if isinstance(wrt, int) else tuple(wrt)
+        self.outputs, self.arguments = _cut(_copied(outputs), [_copied(x) for x in arguments])
+        chosen = _positions(0 if wrt is None else wrt, n, "wrt") if n or wrt is not None else [0]
+        self.wrt: int | tuple[int, ...] = tuple(chosen) if hasattr(wrt, "__iter__") else chosen[0]
         self.batch = None if batch is None else frozenset(_positions(batch, n, "batch"))
         self.reduce, self.backend, self.threads = reduce, backend, threads
-        if wrt is not None:
-            _positions(wrt, n, "wrt")
         self._ready()
 
     def _ready(self) -> None:
@@ -87,7 +83,10 @@ class Compiled:
         known = {v for leaves in self._leaves for v in leaves}
         if len(known) < sum(map(len, self._leaves)):
             raise ValueError("compile(): one Value is an input twice; give each once")
-        self._ys = leaves_of(self.outputs)
+        for y in leaves_of(self.outputs):
+            if not isinstance(y, (Value, float, int)):
+                raise TypeError(f"compile(): an output is {bounded(y)}: outputs are Values of the graph, or lists of them")
+        self._ys = [y if isinstance(y, Value) else constant(float(y)) for y in leaves_of(self.outputs)]
         self._order = topological(*self._ys, stop=known)
         self._captured = [v for v in self._order if not (v.args or v.constant or v.symbolic or v in known)]
         self._plans: dict[Any, _Plan] = {}
@@ -208,7 +207,7 @@ class _Plan:
         if captured:
             shared.append(self.np.array(captured))
         if not self.batched:
-            varying = [x.reshape(1, -1) for x in varying]
+            varying = [x[None, :] for x in varying]
         B = len(varying[0]) if varying else 1
         for x in varying:
             if len(x) != B or not B:
@@ -229,13 +228,14 @@ class _Plan:
         """Argument i of a single example as floats."""
         if type(x) is float and self.f._shapes[i] == ():
             return [x]
-        if getattr(getattr(x, "dtype", None), "kind", "") == "f":
-            found = x.ravel().tolist()
-            if len(found) == len(self.f._leaves[i]):
-                return found  # type: ignore[no-any-return]
-        found = leaves_of(x)
-        if len(found) != len(self.f._leaves[i]):
+        try:
+            found = _matched(self.f.arguments[i], x, 0)
+        except _Mismatch:
             self._refuse(i, x)
+        for number in found:
+            if getattr(number, "symbolic", False):
+                raise TraceError("a compiled function is given numbers, and was given a traced value: call the function that "
+                                 "it was made of instead")
         return [to_float(number, f"argument {i} of a compiled function") for number in found]
 
     def _array(self, i: int, x: Any) -> Any:
@@ -249,12 +249,12 @@ class _Plan:
             return self.np.array(self._numbers(i, x))
         try:
             if shape is None:   # dicts and ragged lists: every number has the batch's axis
-                made = self.np.array([self.np.asarray(part) for part in leaves_of(x) if hasattr(part, "__len__")]).T
+                made, shape = self.np.array(_matched(self.f.arguments[i], x, 1)).T, (n,)
             else:
                 made = self.np.asarray(x)
-            if made.dtype.kind not in "fiub" or made.shape[1:] != ((n,) if shape is None else shape):
+            if made.dtype.kind not in "fiub" or made.ndim != 1 + len(shape) or made.shape[1:] != shape:
                 self._refuse(i, x)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, _Mismatch):
             self._refuse(i, x)
         return made.astype(float).reshape(len(made), n)
 
@@ -294,7 +294,7 @@ class _Plan:
             elif total:
                 made[k] = part.reshape(shape) if shape else float(part[0])
             else:
-                made[k] = part.T.reshape(-1, *shape)
+                made[k] = part.T.reshape(each.shape[1], *shape)
         return made
 
     # ---- results that are not finite: the graph itself says why, or that they are right
@@ -349,7 +349,7 @@ class CompiledFunction:
                  reduce: str | None, backend: str, threads: int | None) -> None:
         if not callable(f):
             raise TypeError(f"compile_function() got {bounded(f)}: it takes a function; of Values use compile")
-        backends.check(backend)
+        _check(reduce, backend, threads)
         self.f = f
         self.options: dict[str, Any] = {"wrt": wrt, "reduce": reduce, "backend": backend, "threads": threads}
         self.batch = batch
@@ -417,7 +417,38 @@ def compile_function(f: Callable[..., Any], *, wrt: int | Sequence[int] | None =
     return CompiledFunction(f, wrt, batch, reduce, backend, threads)
 
 
+def _check(reduce: str | None, backend: str, threads: int | None) -> None:
+    """ValueError or ImportError for an option that cannot be had."""
+    if reduce not in (None, "sum", "mean"):
+        raise ValueError(f"compile(reduce={bounded(reduce)}): choose None, 'sum' or 'mean'")
+    if threads is not None and not (isinstance(threads, int) and threads >= 1):
+        raise ValueError(f"compile(threads={bounded(threads)}): a number of threads is a whole number from 1")
+    backends.check(backend)
+
+
 # ---- structures
+
+class _Mismatch(Exception):
+    """An argument is not of the structure of its template."""
+
+
+def _matched(like: Any, x: Any, axes: int) -> list[Any]:
+    """The numbers of x in the order of the template `like`, each an array if it has `axes` of its own."""
+    if isinstance(like, dict):
+        if not (isinstance(x, dict) and x.keys() == like.keys()):
+            raise _Mismatch
+        return [number for name, part in like.items() for number in _matched(part, x[name], axes)]
+    if not hasattr(like, "__len__"):
+        if len(_shape(x) or ()) != axes:
+            raise _Mismatch
+        return [x]
+    if isinstance(x, (str, bytes, dict)) or not hasattr(x, "__len__") or getattr(x, "shape", None) == () or len(x) != len(like):
+        raise _Mismatch
+    parts = x.astype(float).tolist() if not axes and getattr(getattr(x, "dtype", None), "kind", "O") in "fiub" else list(x)
+    if not axes and is_flat(like) and is_flat(parts):
+        return parts
+    return [number for part, given in zip(like, parts, strict=True) for number in _matched(part, given, axes)]
+
 
 def _shape(x: Any) -> tuple[int, ...] | None:
     """The shape of a number, an array or a regular nested list; None for what is irregular."""
@@ -432,33 +463,46 @@ def _shape(x: Any) -> tuple[int, ...] | None:
     return None if isinstance(x, dict) else ()
 
 
-def _key(x: Any, batched: bool) -> Any:
+def _key(x: Any, batched: bool, inside: bool = False) -> Any:
     """What a function's trace depends on: the structure of an argument, and whether it is a batch."""
     if isinstance(x, dict):
-        return "dict", tuple([(name, _key(part, batched)) for name, part in x.items()])
+        return "dict", tuple([(name, _key(part, batched, True)) for name, part in x.items()])
     if hasattr(x, "shape"):
         return "array", tuple(x.shape[1:] if batched else x.shape)
     if isinstance(x, (list, tuple)):
-        return (type(x), _key(x[0], False)) if batched and x else (type(x), tuple([_key(part, False) for part in x]))
+        if not batched or inside:
+            return type(x), tuple([_key(part, batched, inside) for part in x])
+        return _key(x[0], False) if x else ()
     return ()
 
 
-def _example(x: Any) -> Any:
-    """The first example of a batch."""
+def _example(x: Any, inside: bool = False) -> Any:
+    """The first example of a batch: an array, or a list of examples; in a dict, arrays."""
     if isinstance(x, dict):
-        return {name: _example(part) for name, part in x.items()}
-    if not (hasattr(x, "__len__") and len(x)):
+        return {name: _example(part, True) for name, part in x.items()}
+    if inside and isinstance(x, (list, tuple)):
+        return [_example(part, True) for part in x]
+    if not (hasattr(x, "__len__") and getattr(x, "shape", None) != () and len(x)):
         raise ValueError(f"a batched argument of a compiled function has its examples in front, and was {bounded(x)}")
     return x[0]
 
 
 def _positions(chosen: int | Sequence[int], n: int, name: str) -> list[int]:
     """Argument positions as a list of numbers from 0; ValueError if there is no such argument."""
-    found = [chosen] if isinstance(chosen, int) else list(chosen)
+    try:
+        found = [index(i) for i in (chosen if hasattr(chosen, "__iter__") else [chosen])]
+    except TypeError:
+        found = [n]
     for i in found:
-        if not (isinstance(i, int) and -n <= i < n):
-            raise ValueError(f"compile({name}={chosen!r}) of a function of {n} arguments: give positions from 0 to {n - 1}")
+        if not -n <= i < n:
+            raise ValueError(f"compile({name}={bounded(chosen)}) of a function of {n} arguments: give positions from 0 "
+                             f"to {n - 1}")
     return [i % n for i in found]
+
+
+def _copied(x: Any) -> Any:
+    """The structure again, so that a list may change after it was given."""
+    return list(x) if type(x) is list and is_flat(x) else shaped(x, leaves_of(x))
 
 
 def _cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:

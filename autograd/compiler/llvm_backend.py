@@ -346,7 +346,7 @@ class LoopProgram:
                     xs = [s.load(space, place(ref(r, j))) for ref in refs]
                     c = s.splat(factor(j))
                     return [s.fma(s.op("fmul", xs[0], c), xs[1], total[0]) if B is not None else s.fma(xs[0], c, total[0])]
-                x = s.loop(m, more, [s.number(0.0)])[0]
+                x = s.loop(m, more, [s.number(-0.0)])[0]
                 s.store(x if i.first else s.op("fadd", s.load(space, place(out)), x), space, place(out))
             s.loop(1 if i.shared else self.registers, lane)
         s.loop(i.size, row)
@@ -360,7 +360,7 @@ class LoopProgram:
                 xs = [s.load("%U", ref(r, s.at(first, (j, lanes)))) for ref in refs]
                 return [s.fma(xs[0], xs[-1], total[0]) if len(xs) == 2 else s.op("fadd", xs[0], total[0])]
             s.lanes = lanes
-            x = s.total(s.loop(count, more, [s.number(0.0)])[0])
+            x = s.total(s.loop(count, more, [s.number(-0.0)])[0])
             s.lanes = 1
             return x
 
@@ -396,7 +396,7 @@ class LoopProgram:
                     if low:
                         acc.append(s.load("%V", s.at(q * self.W, (out, 1))))
                     elif q == 0:
-                        acc.append(s.spread("%U", spread(gi, row, ci)) if spread else s.number(0.0))
+                        acc.append(s.spread("%U", spread(gi, row, ci)) if spread else s.number(-0.0))
                     else:
                         acc.append(acc[-1])
 
@@ -464,7 +464,7 @@ class LoopProgram:
                         xs = [s.op("fmul", scale, x) for x in xs]
                     return [s.fma(x, y, acc[p * len(ys) + q]) for p, x in enumerate(xs) for q, y in enumerate(ys)]
                 return s.loop(self.registers, lane, acc)
-            acc = s.loop(m, term, [s.number(0.0)] * (len(rows) * len(columns)))
+            acc = s.loop(m, term, [s.number(-0.0)] * (len(rows) * len(columns)))
             for p, row in enumerate(rows):
                 for q, column in enumerate(columns):
                     x = s.total(acc[p * len(columns) + q])
@@ -500,7 +500,7 @@ class LoopProgram:
             def block(rows: Sequence[str], column: str, k: int = k, base: str = base, between: str = between) -> None:
                 outs = [s.at(first + k * strides[0], (row, strides[1]), (column, 1)) for row in rows]
                 starts = [s.at(0, (a(str(k), row), self.T)) for row in rows]
-                zero = [s.number(0.0)] * (len(rows) * count)
+                zero = [s.number(-0.0)] * (len(rows) * count)
 
                 def more(q: Register, acc: list[Register]) -> list[Register]:
                     start = s.at(0, (q, between), (column, 1))
@@ -558,7 +558,7 @@ class LoopProgram:
         def one(r: Register, _: Any) -> None:
             start = s.at(0, (row(r), self.T))
             x = s.loop(self.registers, lambda v, acc: [s.op("fadd", acc[0], s.load("%V", s.at(0, (start, 1), (v, self.W))))],
-                       [s.number(0.0)])[0]
+                       [s.number(-0.0)])[0]
             x = s.total(x)
             s.lanes = 1
             x = s.op("fmul", x, factor(r))

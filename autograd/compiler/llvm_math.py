@@ -396,7 +396,7 @@ def _exceeds(s: Code, a: Register, b: Register) -> Register:
 def _larger(s: Code, *xs: Register, how: str = "ogt") -> Register:
     y = xs[0]
     for x in xs[1:]:   # a nan on either side stays
-        more = s.select(s.compare(how, y, x), y, x)
+        more = s.select(s.compare(how, x, y), x, y)
         y = s.select(s.compare("uno", y, y), y, more)
     return y
 

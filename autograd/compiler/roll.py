@@ -26,7 +26,8 @@ __all__ = ["Apply", "Linear", "MatMul", "Outer", "Products", "Rolled", "RowSum",
 Array = Any   # a numpy array
 _LINEAR_MOST = 8            # a longer sum of rows is a matrix product with numbers
 _PACKS, _LINES = 100, 64    # regular: at most 100 packs, or 64 lines of the program for each
-_MODERATE = 1e-50, 1e50     # constants that may be multiplied together
+_MODERATE = 1e-9, 1e9       # constants that may be multiplied together,
+_PRODUCTS = 1e-200, 1e200   # as long as their products are in this range
 
 
 @dataclass
@@ -168,7 +169,7 @@ class _Roller:
         second = np.array([of[1] if len(of) > 1 else -1 for of in program.args], np.int64)
         self.code, self.first, self.second = code, first, second
 
-    def _flatten(self) -> None:
+    def _flatten(self, scaling: bool = True) -> None:
         """Terms (root, C, A, B): root = Σ C·A·B, B = −1 where there is no second factor."""
         code, a, b, n = self.code, self.first, self.second, len(self.code)
         is_number = np.zeros(n + 1, bool)
@@ -176,7 +177,7 @@ class _Roller:
         value = np.zeros(n + 1)
         value[list(self.numbers)] = list(self.numbers.values())
         low, high = _MODERATE
-        scaled = (code == 2) & (is_number[a] != is_number[b])
+        scaled = (code == 2) & (is_number[a] != is_number[b]) & scaling
         factor = np.where(is_number[a], value[a], value[b])
         scaled &= (abs(factor) >= low) & (abs(factor) <= high)
         inner = np.where(is_number[a], b, a)   # of a scaled line, what is scaled
@@ -200,6 +201,9 @@ class _Roller:
             if np.array_equal(further, up):
                 break
             times, up = times * times[up], further
+        if scaling and not ((abs(times) > _PRODUCTS[0]) & (abs(times) < _PRODUCTS[1])).all():
+            self._flatten(scaling=False)   # constants may not be multiplied together: that leaves the range of numbers
+            return
 
         is_absorbed = np.append(absorbed, False)
         product = (code == 2) & ~scaled

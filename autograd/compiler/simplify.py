@@ -61,8 +61,8 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
              lowered: bool = False) -> Program:
     """The program that computes `outputs` from the inputs; TraceError if they need a symbol that is neither.
 
-    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials, small
-    whole powers are products, and −0 need not be told from 0.
+    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials, and small
+    whole powers are products.
     """
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
@@ -90,7 +90,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
         i = known.get(key)
         if i is None:
             if True in [a in numbers for a in of]:
-                i = _of_numbers(op, of, numbers, number, lowered)
+                i = _of_numbers(op, of, numbers, number)
             elif op is neg and ops[of[0]] is neg:
                 i = args[of[0]][0]
             elif lowered and op is mul and of[0] == of[1] and ops[of[0]] is reciprocal and ops[args[of[0]][0]] is cosh:
@@ -152,12 +152,11 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     return program
 
 
-def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int],
-                lowered: bool) -> int | None:
+def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int]) -> int | None:
     """The line that equals op(*of), where some of `of` are numbers, if that needs no operation."""
     if all([a in numbers for a in of]):
         return number(op.ieee(*[numbers[a] for a in of]))
     for a, b in (of, of[::-1]) if op in _COMMUTE else ():
-        if numbers.get(a) == (1.0 if op is mul else 0.0) and (op is mul or lowered):   # −0 + 0 is 0
+        if op is mul and numbers.get(a) == 1.0:
             return b
     return None
