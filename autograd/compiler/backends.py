@@ -73,7 +73,6 @@ class ArrayKernel:
     are added in their order, so that the result does not depend on the number of threads."""
 
     single = None
-    regular = False   # whether a program without regularity is not to be rolled
 
     def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
                  limit: int = sys.maxsize) -> None:
@@ -82,10 +81,10 @@ class ArrayKernel:
         from .roll import roll
         start = perf_counter()
         self.program, self.batched, self.widths, self.limit = program, batched, widths, limit
-        self.rolled = roll(program, self.regular)
+        self.rolled = roll(program, regular=True)
         self.sums, self.width = program.sums, program.shared
         self.threads, self.pool = threads, None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
-        self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
+        self.lanes = self.chunk()
         self.outputs = len(program.outputs) - self.sums
         self.make(self.rolled, widths)
         self.nodes = len(program.ops)
@@ -96,6 +95,10 @@ class ArrayKernel:
     def stats(self) -> dict[str, Any]:
         """What it costs; `bytes` are of the buffers that it keeps."""
         return {"nodes": self.nodes, **self.measures(), "seconds": self.seconds}
+
+    def chunk(self) -> int:
+        """How many examples a chunk has whose buffer is of the usual size."""
+        return max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
 
     def make(self, rolled: Any, widths: Sequence[int]) -> None:
         """Write or compile the program."""
@@ -126,7 +129,7 @@ class ArrayKernel:
         return sums, np.concatenate([each for _, each in done], axis=1)
 
     def __str__(self) -> str:
-        if self.rolled.irregular:
+        if self.rolled.irregular or (self.nodes > _LONG and len(self.rolled.body) > _SHORT):
             return f"{self.nodes} lines without regularity, one instruction each; see .source"
         from .show import shown
         return shown(self.rolled, self.widths)
@@ -138,6 +141,12 @@ class NumpyKernel(ArrayKernel):
     def make(self, rolled: Any, widths: Sequence[int]) -> None:
         """Write the statements."""
         from .numpy_backend import NumpyProgram
+        from .roll import roll
+        if rolled.irregular:
+            if len(self.program.ops) > self.limit:
+                raise NotImplementedError("the program is irregular, and too long for statements on arrays")
+            rolled = self.rolled = roll(self.program)
+            self.lanes = self.chunk()
         self.numpy = NumpyProgram(rolled, widths)
         self.source = self.numpy.source
         self.free: dict[int, list[Any]] = {}   # size of a chunk → functions that no call is using
@@ -172,8 +181,6 @@ class NumpyKernel(ArrayKernel):
 
 class LLVMKernel(ArrayKernel):
     """Machine code: loops over what is rolled, or instruction after instruction where there is no regularity."""
-
-    regular = True
 
     def make(self, rolled: Any, widths: Sequence[int]) -> None:
         """Compile."""
@@ -281,7 +288,12 @@ def kernel(program: Callable[[bool], Program], backend: str, batched: bool, widt
         except NotImplementedError:
             if not auto:
                 raise
-    return NumpyKernel(lowered, widths, threads, batched) if batched or not auto else PythonKernel(program(False))
+    try:
+        if batched or not auto:
+            return NumpyKernel(lowered, widths, threads, batched, _LONG if auto else sys.maxsize)
+    except NotImplementedError:
+        pass
+    return PythonKernel(program(False))
 
 
 def finite(x: Any) -> bool:

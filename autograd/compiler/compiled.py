@@ -36,7 +36,8 @@ def compile(outputs: Any, inputs: Sequence[Any], *, wrt: int | Sequence[int] | N
     threads   how many examples' worth of work may run at a time; the result does not depend on it
 
     TypeError or ValueError says what is wrong with an argument. Results that are not finite are computed once more on the
-    graph, so that errors are those of the graph, naming the node.
+    graph, so that errors are those of the graph, naming the node. (On arrays an infinity on the way that no result shows, as in
+    1/(1/x) at 0, is no error.)
 
     >>> from autograd import Value, exp
     >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")
@@ -167,6 +168,7 @@ class _Plan:
             raise TypeError(f"value_and_grad() of {len(f._ys)} outputs: a gradient is of one Value; compile a sum of them, "
                             "or their derivatives as autograd.grad or jacobian gives them")
         self.f, self.batched = f, batched
+        self.reference: Callable[[Sequence[float]], Sequence[float]] | None = None   # made when a result is not finite
         places = range(len(f.arguments))
         self.wrt = _positions(f.wrt, len(places), "wrt") if derivative else []
         self.shared = [i for i in places if batched and i not in batched]
@@ -220,6 +222,7 @@ class _Plan:
             return self._structured(each[:, 0], args)
         if self.f.reduce == "mean":
             sums *= 1.0 / B
+            each *= 1.0 / B   # of a mean, each example's part
         return self._arrays(sums, each, args)
 
     # ---- arguments
@@ -326,7 +329,9 @@ class _Plan:
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""
         np = self.np
-        run = backends.python_function(self._program(self._ends(), False))
+        if self.reference is None:
+            self.reference = backends.python_function(self._program(self._ends(), False))
+        run = self.reference
         common = [x for part in shared for x in part.tolist()]
         sums, each = np.zeros_like(sums), np.empty((len(each), B))
         for b in range(B):
