@@ -230,8 +230,15 @@ class _Buffers:
         self.G = np.empty(max(kernel.sums if kernel.sums <= _MANY else 1, 1))
         self.sizes = np.zeros(3 + 2 * len(loops.widths), np.int64)
         self.u, self.v, self.g, self.s, self.z = [x.ctypes.data for x in (self.U, self.V, self.G, self.S, self.sizes)]
-        self.strides, self.copies = [(-1, -1)] * len(loops.widths), [None] * len(loops.widths)
+        self.copies: list[Any] = [None] * len(loops.widths)
         self.at, self.B = [0] * len(loops.widths), 0
+
+    def _strided(self, k: int, x: Any) -> int:
+        """The address of argument k, whose strides are noted."""
+        if self.strides[k] != x.strides:
+            self.strides[k] = x.strides
+            self.sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
+        return int(x.ctypes.data)
 
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """The sums and each example's outputs of a batch that is one chunk."""
@@ -245,15 +252,19 @@ class _Buffers:
             T = -(-B // (tiles * step)) * step
             self.sizes[:3] = B, T, -(-B // T)
             self.B = B
+            self.few = [self.np.empty((B, width)) if B * width <= _MANY else None for width in kernel.loops.widths]
+            self.strides = [(0, 0)] * len(self.few)
         for k, x in enumerate(varying):
+            few = self.few[k]
+            if few is not None:   # a copy is faster than asking for an address
+                few[...] = x
+                if self.strides[k] != few.strides:
+                    self.at[k] = self._strided(k, few)
+                continue
             between, within = x.strides
             if between < 0 or within < 0 or between % 8 or within % 8 or not x.flags.aligned:
                 self.copies[k] = x = x.copy()   # noqa: PLW2901   # machine code counts in numbers
-                between, within = x.strides
-            if (between, within) != self.strides[k]:
-                self.strides[k] = between, within
-                self.sizes[3 + 2 * k:5 + 2 * k] = between // 8, within // 8
-            self.at[k] = x.ctypes.data
+            self.at[k] = self._strided(k, x)
         E = self.np.empty((kernel.outputs, B))
         if kernel.sums > _MANY:   # written where they stay: a copy of few is faster than asking for an address
             G = self.np.empty(kernel.sums)

@@ -222,7 +222,8 @@ class _Plan:
             return self._structured(each[:, 0], args)
         if self.f.reduce == "mean":
             sums *= 1.0 / B
-            each *= 1.0 / B   # of a mean, each example's part
+            if each.size:
+                each *= 1.0 / B   # of a mean, each example's part
         return self._arrays(sums, each, args)
 
     # ---- arguments
