@@ -229,11 +229,15 @@ def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any = None) ->
     parameters = model.parameters()
     symbols = [Symbol(p.label) for p in parameters]
     copy, other = _copy((model, loss), parameters), None
-    with tracing(), collector_off():
-        found, nodes, tries = _valued(graph(*copy)), 1, 1
+
+    def outputs(of: Any) -> Any:
+        with tracing():
+            return _valued(graph(*of))
+    with collector_off():
+        found, nodes, tries = outputs(copy), 1, 1
         while nodes and tries * nodes < _TRIES:   # a small graph may come out alike by chance, so it is made more often
             other = _copy(other or copy, *((symbols,) if other else (parameters, symbols)))
-            nodes = _same(leaves_of(found), leaves_of(_valued(graph(*other))), dict(zip(symbols, parameters, strict=True)))
+            nodes = _same(leaves_of(found), leaves_of(outputs(other)), dict(zip(symbols, parameters, strict=True)))
             tries += 1
     if not nodes:
         raise TraceError("called twice, the model or the loss made two different graphs: it draws random numbers, or "

@@ -396,7 +396,7 @@ class Frozen(Module):
 
 CANNOT: dict[str, tuple[Callable[[], Module], Any, str]] = {
     "input": (Branch, "mse", "a comparison of a traced value.*use relu, maximum"),
-    "parameter": (lambda: Branch("parameter"), "mse", "a comparison of a traced value"),
+    "parameter": (lambda: Branch("parameter"), "mse", "is asked for while a function is traced"),
     "own chance": (lambda: Dropout(True), "mse", "random numbers"), "chance": (lambda: Dropout(False), "mse", "random numbers"),
     "memory": (Remembers, "mse", "remembers its calls"), "frozen": (Frozen, "mse", "no_grad"),
     "loss": (lambda: LinearRegression(3), lambda o, t: (o - t) ** 2 if t > 0 else abs(o - t), "'y0'.*use relu, maximum"),
