@@ -393,7 +393,7 @@ def _exceeds(s: Code, a: Register, b: Register) -> Register:
     return s.select(s.compare("uno", a, b), s.number(math.nan), y)
 
 
-def _larger(s: Code, *xs: Register, how: str = "ogt") -> Register:
+def _larger(s: Code, *xs: Register, how: str = "ugt") -> Register:
     y = xs[0]
     for x in xs[1:]:   # a nan on either side stays
         more = s.select(s.compare(how, x, y), x, y)
@@ -416,7 +416,7 @@ RULES |= {
     "abs": lambda s, x: s.call("fabs", x),
     "relu": lambda s, x: s.select(s.compare("ole", x, s.number(0.0)), s.number(0.0), x),
     "maximum": _larger, "shift": _larger,
-    "minimum": lambda s, a, b: _larger(s, a, b, how="olt"),
+    "minimum": lambda s, a, b: _larger(s, a, b, how="ult"),
     "where": lambda s, c, a, b: s.select(s.compare("une", c, s.number(0.0)), a, b),
     "strong_mul": _strong("fmul"), "strong_div": _strong("fdiv"),
 }
