@@ -54,17 +54,22 @@ def formulas(v: Value) -> Sequence[Any]:
             return op.partials(v, *v.args)  # type: ignore[no-any-return]
 
 
+def product(g: Any, d: Any) -> Any:
+    """g · d of Values: a plain 0 gives None and a plain ±1 leaves no product."""
+    if isinstance(d, Value):
+        g, d = d, g   # a plain number, if there is one, last
+    if isinstance(d, Value):
+        return g * d
+    if d == 0 or (not isinstance(g, Value) and g == 0):
+        return None
+    return g if d == 1 else -g if d == -1 else g * d
+
+
 def times(g: Any, d: Any) -> Any:
-    """g · d of Values: a plain 0 gives None and a plain 1 leaves no node; a zero wins over an infinite slope."""
-    for a, b in ((g, d), (d, g)):
-        if not isinstance(a, Value):
-            if a == 0:
-                return None
-            if a in (1, -1):
-                return b if a == 1 else -b
-    if not _number(g) and not math.isfinite(_number(d)):
+    """`product`, where a zero wins over an infinite slope."""
+    if isinstance(g, Value) and not g._data and not math.isfinite(_number(d)):
         return strong_mul(g, d)
-    return g * d
+    return product(g, d)
 
 
 def adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:

@@ -28,3 +28,11 @@ def require_tool() -> Callable[[str], None]:
             demanded = name in os.environ.get("XIGRAD_REQUIRE", "").split(",")
             (pytest.fail if demanded else pytest.skip)(f"{name} is not installed")
     return require
+
+
+@pytest.fixture(params=["python", "numpy", "llvm"])
+def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
+    """Every backend of the compiler; llvm is a tool as `require_tool` has it."""
+    if request.param == "llvm":
+        require_tool("llvmlite")
+    return str(request.param)

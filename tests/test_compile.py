@@ -43,13 +43,6 @@ Array = Any
 SIZES = (1, 2, 3, 7, 8, 100, 1025)
 
 
-@pytest.fixture(params=["python", "numpy", "llvm"])
-def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
-    if request.param == "llvm":
-        require_tool("llvmlite")
-    return str(request.param)
-
-
 def near(found: Any, true: Any, scale: float = 1.0) -> bool:
     """Whether two structures of numbers agree to 1e-12 of `scale`: sums are added up in another order."""
     a, b = (np.array([float(x) for x in leaves_of(part)]) for part in (found, true))
@@ -444,7 +437,8 @@ def test_the_number_of_a_captured_leaf_is_not_baked_in(read: Callable[[Value], A
 
 def poison(f: Compiled) -> int:
     """nan into all that a call computes; how many arrays there were."""
-    kernel, count = f._last.kernel, 0   # type: ignore[union-attr]
+    kernel: Any = f._last.kernel   # type: ignore[union-attr]
+    count = 0
     numbers = {row for row, _ in kernel.rolled.numbers} if hasattr(kernel, "rolled") else set()
     free = getattr(kernel, "free", [])
     for held in [x for part in free.values() for x in part] if isinstance(free, dict) else free:

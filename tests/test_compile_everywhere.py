@@ -36,14 +36,6 @@ def dirty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "empty", empty)
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
-    """Every backend that is installed."""
-    if request.param == "llvm":
-        require_tool("llvmlite")
-    return str(request.param)
-
-
 def near(a: float, b: float, scale: float = 0.0) -> bool:
     """Equal up to 1e-12 of the larger of |b| and `scale`, a few of the smallest numbers, or both nan."""
     return a == b or (a != a and b != b) or abs(a - b) <= 1e-12 * max(abs(b), scale) + 2e-322

@@ -46,13 +46,6 @@ Array = Any
 BACKENDS = ["python", "numpy", "llvm"]
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
-    if request.param == "llvm":
-        require_tool("llvmlite")
-    return str(request.param)
-
-
 @contextmanager
 def lenient() -> Iterator[None]:
     with errstate(invalid="ignore", divide="ignore"):

@@ -70,13 +70,6 @@ REALS = [a - 2 * b for a, b, _ in X]
 WEIGHTS = [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.375, 0.5]] * 4 + [[1.0, 0.0, 0.0]]
 
 
-@pytest.fixture(params=["python", "numpy", "llvm"])
-def backend(request: pytest.FixtureRequest, require_tool: Callable[[str], None]) -> str:
-    if request.param == "llvm":
-        require_tool("llvmlite")
-    return str(request.param)
-
-
 class Probable(Module):
     """Probabilities of classes: the softmax of a layer."""
 

@@ -74,6 +74,14 @@ class Picture:
         return f"<Picture of {self.nodes} nodes, placed by {self.engine}>"
 
 
+def check_choices(name: str, engine: str | None, rankdir: str) -> None:
+    """ValueError unless the function `name` was given an engine and a direction that there are."""
+    if engine is not None and engine not in ENGINES:
+        raise ValueError(f"{name}(engine={bounded(engine)}): choose one of {', '.join(map(repr, ENGINES))}, or None")
+    if rankdir not in TURNS:
+        raise ValueError(f"{name}(rankdir={bounded(rankdir)}): choose 'LR' or 'TB'")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file, whole or not at all; OSError where it cannot be written."""
     part = path.with_name(f".{secrets.token_hex(8)}.part")
@@ -107,10 +115,7 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     """
     if not isinstance(value, Value):
         raise TypeError(f"draw() got {bounded(value)}: draw one Value, for example a loss or one output of a network")
-    if engine is not None and engine not in ENGINES:
-        raise ValueError(f"draw(engine={bounded(engine)}): choose one of {', '.join(map(repr, ENGINES))}, or None")
-    if rankdir not in ("LR", "TB"):
-        raise ValueError(f"draw(rankdir={bounded(rankdir)}): choose 'LR' or 'TB'")
+    check_choices("draw", engine, rankdir)
     if depth is not None and depth < 0:
         raise ValueError(f"draw(depth={bounded(depth)}): a number of operations, at least 0")
     if prefix is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", prefix):

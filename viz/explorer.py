@@ -14,7 +14,7 @@ from autograd.primitive import bounded
 from autograd.sweep import check_unchanged
 from autograd.value import Value
 
-from .drawing import ENGINES
+from .drawing import check_choices
 from .explorer_data import described, isolated, names_of, parameter_names, symbols_of
 from .explorer_pictures import groups_of, inside, overview
 from .notation import formula
@@ -54,10 +54,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     """
     if not isinstance(value, Value):
         raise TypeError(f"explore() got {bounded(value)}: it takes one Value, for example a loss or one output of a network")
-    if rankdir not in ("LR", "TB"):
-        raise ValueError(f"explore(rankdir={bounded(rankdir)}): choose 'LR' or 'TB'")
-    if engine is not None and engine not in ENGINES:
-        raise ValueError(f"explore(engine={bounded(engine)}): choose one of {', '.join(map(repr, ENGINES))}, or None")
+    check_choices("explore", engine, rankdir)
     order = topological(value)
     check_unchanged(order)
     if len(order) > 3 * limit:

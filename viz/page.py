@@ -19,9 +19,21 @@ from .drawing import write_whole
 
 __all__ = ["Page", "page"]
 
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{{policy}}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{title}}</title>
+<style>{{style}}</style>
+</head>
+"""
+
 
 def page(name: str, title: str, data: Any, **parts: str) -> str:
-    """`name`.html with `name`.css and `name`.js in it; `parts` are markup for further places of the template.
+    """The body in `name`.html with `name`.css and `name`.js in it; `parts` are markup for further places of the template.
 
     The Content-Security-Policy allows this style and this script by their hashes, and nothing else."""
     part = files(__package__).joinpath
@@ -29,7 +41,7 @@ def page(name: str, title: str, data: Any, **parts: str) -> str:
     parts |= {"title": html.escape(title), "style": style, "script": script, "data": _inert(data),
               "policy": f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
                         "form-action 'none'"}
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], HEAD + template)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Any, Protocol
 
-from .python_backend import python_function, python_source
+from .python_backend import python_function
 from .simplify import Program
 
 __all__ = ["Kernel", "check", "finite", "kernel", "python_function"]
@@ -31,9 +31,17 @@ _TILE = 1 << 17    # bytes of the rows of a tile, which should stay in a core's 
 class Kernel(Protocol):
     """What runs a program."""
 
-    single: Callable[[Sequence[float]], Sequence[float]] | None
-    source: str
-    stats: dict[str, Any]
+    @property
+    def single(self) -> Callable[[Sequence[float]], Sequence[float]] | None:
+        """The function of one example's floats, where there is one."""
+
+    @property
+    def source(self) -> str:
+        """The program as it runs."""
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What it costs."""
 
     def __call__(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """The sums and each example's outputs."""
@@ -44,7 +52,7 @@ class PythonKernel:
 
     def __init__(self, program: Program) -> None:
         start = perf_counter()
-        self.program, self.single, self.source = program, python_function(program), python_source(program)
+        self.program, (self.single, self.source) = program, python_function(program)
         lines = sum([op is not None for op in program.ops])
         self.stats = {"backend": "python", "nodes": len(program.ops), "statements": lines, "flops": lines,
                       "bytes": 0, "seconds": perf_counter() - start}
@@ -73,6 +81,8 @@ class ArrayKernel:
     are added in their order, so that the result does not depend on the number of threads."""
 
     single = None
+    source = ""
+    straight = False   # whether it has another way for programs without regularity
 
     def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
                  limit: int = sys.maxsize) -> None:
@@ -80,14 +90,15 @@ class ArrayKernel:
 
         from .roll import roll
         start = perf_counter()
-        self.program, self.batched, self.widths, self.limit = program, batched, widths, limit
-        self.rolled = roll(program, regular=True)
-        self.sums, self.width = program.sums, program.shared
-        self.threads, self.pool = threads, None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
-        self.lanes = self.chunk()
+        self.program, self.batched, self.widths = program, batched, widths
+        self.nodes, self.sums = len(program.ops), program.sums
         self.outputs = len(program.outputs) - self.sums
-        self.make(self.rolled, widths)
-        self.nodes = len(program.ops)
+        self.rolled = roll(program, regular=self.straight or self.nodes > limit)
+        if self.rolled.irregular and self.nodes > limit:
+            raise NotImplementedError(f"the program is irregular, and with {self.nodes} lines too long to compile unasked")
+        self.pool = None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
+        self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
+        self.make()
         self.program = self.rolled.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
         self.seconds = perf_counter() - start
 
@@ -96,11 +107,7 @@ class ArrayKernel:
         """What it costs; `bytes` are of the buffers that it keeps."""
         return {"nodes": self.nodes, **self.measures(), "seconds": self.seconds}
 
-    def chunk(self) -> int:
-        """How many examples a chunk has whose buffer is of the usual size."""
-        return max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
-
-    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+    def make(self) -> None:
         """Write or compile the program."""
         raise NotImplementedError
 
@@ -138,16 +145,10 @@ class ArrayKernel:
 class NumpyKernel(ArrayKernel):
     """Rolled, as numpy statements."""
 
-    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+    def make(self) -> None:
         """Write the statements."""
         from .numpy_backend import NumpyProgram
-        from .roll import roll
-        if rolled.irregular:
-            if len(self.program.ops) > self.limit:
-                raise NotImplementedError("the program is irregular, and too long for statements on arrays")
-            rolled = self.rolled = roll(self.program)
-            self.lanes = self.chunk()
-        self.numpy = NumpyProgram(rolled, widths)
+        self.numpy = NumpyProgram(self.rolled, self.widths)
         self.source = self.numpy.source
         self.free: dict[int, list[Any]] = {}   # size of a chunk → functions that no call is using
 
@@ -182,18 +183,18 @@ class NumpyKernel(ArrayKernel):
 class LLVMKernel(ArrayKernel):
     """Machine code: loops over what is rolled, or instruction after instruction where there is no regularity."""
 
-    def make(self, rolled: Any, widths: Sequence[int]) -> None:
+    straight = True
+
+    def make(self) -> None:
         """Compile."""
-        self.lanes = 1024
+        self.lanes, rolled = 1024, self.rolled
         if rolled.irregular:
-            if len(self.program.ops) > self.limit:
-                raise NotImplementedError("the program is irregular, and too long for machine code")
             from .llvm_straight import StraightProgram
-            self.loops: Any = StraightProgram(self.program, widths, self.batched)
+            self.loops: Any = StraightProgram(self.program, self.widths, self.batched)
             self.most = self.loops.step
         else:
             from .llvm_backend import LoopProgram
-            self.loops = LoopProgram(rolled, widths)
+            self.loops = LoopProgram(rolled, self.widths)
             step = self.loops.step
             fit = max(_TILE // (8 * max(rolled.rows, 1)) // step, 2)
             if rolled.rows_shared > _TILE >> 3:   # over so many weights it should pass seldom
@@ -283,7 +284,8 @@ def check(backend: str) -> None:
         raise ImportError("compile(backend='llvm') needs llvmlite: pip install 'xigrad[jit]'")
 
 
-def kernel(program: Callable[[bool], Program], backend: str, batched: bool, widths: Sequence[int], threads: int | None) -> Any:
+def kernel(program: Callable[[bool], Program], backend: str, batched: bool, widths: Sequence[int],
+           threads: int | None) -> Kernel:
     """The kernel of `program(lowered)`, whose varying inputs come in arguments of these widths.
 
     "auto" takes Python for a single example of a short program; else machine code, if llvmlite is there and the program is

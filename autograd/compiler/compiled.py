@@ -110,7 +110,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The source of the program that ran last, or that will run for a single example."""
-        return self._shown().kernel.source  # type: ignore[no-any-return]
+        return self._shown().kernel.source
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class _Plan:
             sums *= 1.0 / B
             if each.size:
                 each *= 1.0 / B   # of a mean, each example's part
-        return self._arrays(sums, each, args)
+        return self._arrays(sums, each)
 
     # ---- arguments
 
@@ -285,7 +285,7 @@ class _Plan:
                 made[k] = float(part[0]) if shape == () else shaped(template, map(float, part))
         return made
 
-    def _arrays(self, sums: Any, each: Any, args: Sequence[Any]) -> list[Any]:
+    def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
         made: list[Any] = [None] * len(self.pieces)
         places = {True: 0, False: 0}
@@ -319,11 +319,7 @@ class _Plan:
         inputs = [v for i in self.shared for v in f._leaves[i]] + f._captured + [v for i in self.varying for v in f._leaves[i]]
         made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip(inputs, x, strict=True)}
         with recording():
-            for v in topological(*f._ys, stop=made):
-                if v not in made:
-                    made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
-                    if v.op:
-                        made[v].label = v.label
+            _rebuild(f._order, made)
             slopes = adjoints({made[f._ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
             return [made[y].data for y in f._ys] + slopes
 
@@ -331,7 +327,7 @@ class _Plan:
         """The kernel's results again, example by example, as the graph gives them."""
         np = self.np
         if self.reference is None:
-            self.reference = backends.python_function(self._program(self._ends(), False))
+            self.reference, _ = backends.python_function(self._program(self._ends(), False))
         run = self.reference
         common = [x for part in shared for x in part.tolist()]
         sums, each = np.zeros_like(sums), np.empty((len(each), B))
@@ -506,6 +502,15 @@ def _positions(chosen: int | Sequence[int], n: int, name: str) -> list[int]:
     return [i % n for i in found]
 
 
+def _rebuild(order: Sequence[Value], made: dict[Value, Value]) -> None:
+    """Make every node of `order` anew that `made` has not, out of what it has in place of its arguments."""
+    for v in order:
+        if v not in made:
+            made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
+            if v.op:
+                made[v].label = v.label
+
+
 def _copied(x: Any) -> Any:
     """The structure again, so that a list may change after it was given."""
     return list(x) if type(x) is list and is_flat(x) else shaped(x, leaves_of(x))
@@ -518,11 +523,7 @@ def _cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
         return outputs, arguments
     made: dict[Value, Value] = {v: Symbol(v.label) for v in inputs}
     with tracing():
-        for v in topological(*leaves_of(outputs), stop=made):
-            if v not in made:
-                made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
-                if v.op:
-                    made[v].label = v.label
+        _rebuild(topological(*leaves_of(outputs), stop=made), made)
     return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
 

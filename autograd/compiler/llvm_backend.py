@@ -61,10 +61,7 @@ class LoopProgram:
         self.scratch = 0                            # numbers of S for each example of a tile
         self.s = s = Code(W)
         body = self._fused(rolled.body)
-        self.B, self.T, tiles = [s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr %sizes, i64 {k}')}") for k in range(3)]
-        self.strides = [[s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr %sizes, i64 {3 + 2 * k + q}')}")
-                         for q in range(2)] for k in range(len(self.widths))]
-        self.last = s.let(f"sub i64 {self.B}, 1")
+        self.T, tiles = self._sizes()
         self.registers = s.let(f"udiv i64 {self.T}, {W}")
         self.blocks = s.let(f"udiv i64 {self.T}, {self.step}")
         self.functions: list[str] = []
@@ -73,7 +70,22 @@ class LoopProgram:
         calls = self._parts([i for i in body if not i[0].shared], W)
         s.loop(tiles, lambda t, _: self._tile(t, calls))
         self._after()
-        given = "".join([f", ptr noalias readonly %X{k}" for k in range(len(self.widths))])
+        self._compile()
+
+    # ---- the function's beginning and end
+
+    def _sizes(self) -> tuple[Register, Register]:
+        """Read B, T, the number of tiles, and the arguments' strides; T and the tiles."""
+        s = self.s
+        B, T, tiles, *strides = [s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr %sizes, i64 {k}')}")
+                                 for k in range(3 + 2 * len(self.widths))]
+        self.B, self.strides = B, list(zip(strides[::2], strides[1::2], strict=True))
+        self.last = s.let(f"sub i64 {B}, 1")
+        return T, tiles
+
+    def _compile(self) -> None:
+        """The source, out of `s` and the functions that it calls, and its machine code."""
+        s, given = self.s, "".join([f", ptr noalias readonly %X{k}" for k in range(len(self.widths))])
         self.source = "\n".join([
             *s.globals, *sorted(s.declared), *self.functions,
             "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, ptr noalias %S, "
@@ -143,7 +155,11 @@ class LoopProgram:
             s.when(part, clear)
         for i in totals:
             (self._outer if isinstance(i, Outer) else self._rowsum)(i, offset, valid)
-        dst, rows = self.rolled.each
+        self._keep(*self.rolled.each, offset, valid)
+
+    def _keep(self, dst: Array, rows: Array, offset: Register, valid: Register) -> None:
+        """Rows of V, as far as a tile is `valid`, to E."""
+        s = self.s
         if len(dst):
             to, row = self._ref(dst), self._ref(rows)
 
@@ -160,7 +176,7 @@ class LoopProgram:
         touched, zero = np.zeros(self.rolled.program.sums, bool), np.ones(self.rolled.program.sums, bool)
         self.sets: set[int] = set()
         for i in self.rolled.totals:
-            places = self._oriented(i)[2] if isinstance(i, Outer) else i.dst
+            places = i.oriented[2] if isinstance(i, Outer) else i.dst
             wide = places[:, :, :self._wide(i)] if isinstance(i, Outer) else places[:0]
             if wide.size and not touched[wide].any() and len(np.unique(wide)) == wide.size:
                 self.sets.add(id(i))
@@ -423,22 +439,15 @@ class LoopProgram:
 
     # ---- sums over the batch
 
-    @staticmethod
-    def _oriented(i: Outer) -> tuple[Array, Array, Array]:
-        """A, B and dst, the rows of the result as they lie in G."""
-        found = affine(i.dst)
-        turned = found and found[1][1] == 1 and found[1][2] != 1
-        return (i.B, i.A, i.dst.swapaxes(1, 2)) if turned else (i.A, i.B, i.dst)
-
     def _wide(self, i: Outer) -> int:
         """How many columns of the result are computed along the registers."""
-        A, B, dst = self._oriented(i)
+        A, B, dst = i.oriented
         found = affine(dst)
         wide = found and (found[1][2] == 1 or dst.shape[2] == 1) and A.shape[2] == 1 and A.shape[1] >= 4
         return B.shape[1] // self.step * self.step if wide else 0
 
     def _outer(self, i: Outer, offset: Register, valid: Register) -> None:
-        A, B, dst = self._oriented(i)
+        A, B, dst = i.oriented
         wide = self._wide(i)
         if wide:
             self._outer_wide(float(i.C[0]), A, B[:, :wide], dst[:, :, :wide], offset, valid, id(i) in self.sets)

@@ -47,7 +47,7 @@ class Code:
     """The lines of one function, in which a value is `lanes` examples side by side, or one number."""
 
     def __init__(self, lanes: int) -> None:
-        self.wide = self.lanes = lanes
+        self.lanes = lanes
         self.lines: list[str] = []
         self.globals: list[str] = []
         self.declared: set[str] = set()
@@ -242,6 +242,13 @@ def _reduced(s: Code, x: Register) -> tuple[Register, Register]:
     return n, s.fma(minus, s.number(_LOG2_LOW), s.fma(minus, s.number(_LOG2_HIGH), x))
 
 
+def _powers_of_2(s: Code, n: Register) -> tuple[Register, Register]:
+    """Two powers of 2 whose product is 2ⁿ, of n an integer as a float: alone, each is in the range of normal numbers."""
+    i = s.let(f"fptosi {s.type} {n} to {s.ints}")
+    half = s.let(f"ashr {s.ints} {i}, {s.integer(1)}")
+    return s.power_of_2(half), s.power_of_2(s.let(f"sub {s.ints} {i}, {half}"))
+
+
 def _clamped(s: Code, x: Register, low: float, high: float) -> Register:
     return s.call("minnum", s.call("maxnum", x, s.number(low)), s.number(high))
 
@@ -250,22 +257,16 @@ def _clamped(s: Code, x: Register, low: float, high: float) -> Register:
 def _exp(s: Code, x: Register) -> Register:
     n, r = _reduced(s, _clamped(s, x, -746.0, 710.0))
     p = s.polynomial(r, *[1 / math.factorial(j) for j in range(14)])
-    i = s.let(f"fptosi {s.type} {n} to {s.ints}")
-    half = s.let(f"ashr {s.ints} {i}, {s.integer(1)}")
-    rest = s.let(f"sub {s.ints} {i}, {half}")
-    y = s.op("fmul", s.op("fmul", p, s.power_of_2(half)), s.power_of_2(rest))
+    low, high = _powers_of_2(s, n)
+    y = s.op("fmul", s.op("fmul", p, low), high)
     return s.select(s.compare("uno", x, x), x, y)
 
 
 @_rule
 def _expm1(s: Code, x: Register) -> Register:
     n, r = _reduced(s, _clamped(s, x, -60.0, 710.0))
-    p = s.op("fmul", s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r),
-             s.number(1.0))
-    i = s.let(f"fptosi {s.type} {n} to {s.ints}")
-    half = s.let(f"ashr {s.ints} {i}, {s.integer(1)}")
-    rest = s.let(f"sub {s.ints} {i}, {half}")
-    low, high = s.power_of_2(half), s.power_of_2(rest)
+    p = s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r)
+    low, high = _powers_of_2(s, n)
     small = s.op("fmul", low, high)   # 2ⁿ, unless n = 1024
     y = s.op("fadd", s.op("fmul", p, small), s.op("fsub", small, s.number(1.0)))
     large = s.op("fmul", s.op("fmul", s.op("fadd", p, s.number(1.0)), low), high)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..primitive import Primitive
-from .llvm_backend import LoopProgram, Native, register_lanes
+from .llvm_backend import LoopProgram, register_lanes
 from .llvm_math import Code, Register
 from .simplify import Program
 
@@ -40,10 +40,7 @@ class StraightProgram(LoopProgram):
         s = self.s = Code(self.W)
         self.T = str(self.W)
         self.registers = "1"
-        self.B, tiles = [s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr %sizes, i64 {k}')}") for k in (0, 2)]
-        self.strides = [[s.let(f"load i64, ptr {s.let(f'getelementptr i64, ptr %sizes, i64 {3 + 2 * k + q}')}")
-                         for q in range(2)] for k in range(len(self.widths))]
-        self.last = s.let(f"sub i64 {self.B}, 1")
+        _, tiles = self._sizes()
         s.lines += [f"  call void @{name}(ptr %U, ptr %V)" for name in pieces[0]]
         sums = [(k, o) for k, o in enumerate(program.outputs[:program.sums])]
         each = [(k, o) for k, o in enumerate(program.outputs[program.sums:])]
@@ -61,12 +58,8 @@ class StraightProgram(LoopProgram):
             to = self._ref(np.array([k for k, _ in totals]))
             s.loop(len(totals), lambda k, _: self._add(to(k), s.total(s.load("%V", s.at(first * self.W, (k, self.W))))))
         self._constants([(k, o) for k, o in sums if not program.varies[o]], [(k, o) for k, o in each if not program.varies[o]])
-        given = "".join([f", ptr noalias readonly %X{k}" for k in range(len(self.widths))])
-        self.source = "\n".join([
-            *s.globals, *sorted(self.declared | s.declared), *self.functions,
-            "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, ptr noalias %S, "
-            f"ptr noalias readonly %sizes{given}) {{", "entry:", *s.lines, "  ret void", "}", ""])
-        self.native = Native(self.source, 6 + len(self.widths))
+        s.declared |= self.declared
+        self._compile()
 
     def _pieces(self, lines: Sequence[int], varies: bool) -> list[str]:
         """Functions for the lines, in their order; what a later one or an output needs is given a row."""
@@ -154,14 +147,7 @@ class StraightProgram(LoopProgram):
         if each:
             part = s.let(f"icmp ult i64 {left}, {self.W}")
             valid = s.let(f"select i1 {part}, i64 {left}, i64 {self.W}")
-            to, row_ = self._ref(np.array([k for k, _ in each])), self._ref(np.array([self.place[o] for _, o in each]))
-
-            def keep(k: Register, _: object) -> None:
-                start, end = s.at(0, (row_(k), self.W)), s.at(0, (to(k), self.B), (offset, 1))
-                s.lanes = 1
-                s.loop(valid, lambda q, _: s.store(s.load("%V", s.at(0, (start, 1), (q, 1))), "%E", s.at(0, (end, 1), (q, 1))))
-                s.lanes = self.W
-            s.loop(len(each), keep)
+            self._keep(np.array([k for k, _ in each]), np.array([self.place[o] for _, o in each]), offset, valid)
 
     def _constants(self, sums: Sequence[tuple[int, int]], each: Sequence[tuple[int, int]]) -> None:
         """Outputs that are the same in every example."""

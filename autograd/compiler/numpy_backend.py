@@ -199,10 +199,9 @@ class NumpyProgram:
 
     def _apply(self, i: Apply) -> None:
         out, op = self._out(i.shared, i.start, (i.size,)), i.op
-        if op.name in ("shift", "logsumexp") and len({shared for shared, _ in i.args}) == 1:
+        if op.name == "shift" and len({shared for shared, _ in i.args}) == 1:
             z = self._rows(i.args[0][0], np.stack([index for _, index in i.args], axis=1))
-            self.lines.append(f"maximum.reduce({z}, 1, None, {out})" if op.name == "shift" else f"{out}[...] = lse({z})")
-            self.constants["lse"] = _logsumexp
+            self.lines.append(f"maximum.reduce({z}, 1, None, {out})")
             return
         args = [self._column(shared, index, i.shared) for shared, index in i.args]
         if op.name == "relu":
@@ -234,13 +233,12 @@ class NumpyProgram:
             W, H, to = (i.W[0], i.H[0], index[0]) if g == 1 else (i.W, i.H, index)
             self.lines.append(f"matmul({self._rows(True, W)}, {self._rows(False, H, True)}, {self._rows(False, to, True)})")
 
-    def _accumulate(self, out: str, first: bool, shape: tuple[int, ...], statement: str, sign: str = "add",
-                    shared: bool = False) -> None:
+    def _accumulate(self, out: str, first: bool, shape: tuple[int, ...], statement: str, shared: bool = False) -> None:
         """`statement` into `out`, or into a temporary that is then added to it."""
         into = out if first else self._temporary(shape, shared)
         self.lines.append(statement.format(into))
         if not first:
-            self.lines.append(f"{sign}({out}, {into}, {out})")
+            self.lines.append(f"add({out}, {into}, {out})")
 
     def _products(self, i: Products) -> None:
         m = i.A.shape[1]
@@ -304,10 +302,8 @@ class NumpyProgram:
         self.lines = [*lines, *(["G.fill(0.0)"] if self.begins_at_0 or not set_.all() else []), *self.lines]
 
     def _outer(self, i: Outer, set_: Array) -> None:
-        (g, r, m), c, A, B, dst, C = i.A.shape, i.B.shape[1], i.A, i.B, i.dst, i.C
-        found = affine(dst)
-        if found and found[1][1] == 1 and found[1][2] != 1:   # the result's rows as they lie in G
-            A, B, dst, r, c = B, A, dst.swapaxes(1, 2), c, r
+        (A, B, dst), C = i.oriented, i.C
+        g, r, m = A.shape
         scaled = (C != 1).any()
         if g == 1 and m == 1:
             a, b = self._matrix(A[0, :, 0]), self._matrix(B[0, :, 0])
@@ -387,12 +383,6 @@ def _merged(x: Array) -> Array:
     if x.flags.c_contiguous:
         return x.reshape(*x.shape[:-2], -1)
     return np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]), (*x.strides[:-2], 8))
-
-
-def _logsumexp(z: Array) -> Array:
-    m = z.max(axis=1)
-    m = np.where(np.isinf(m), 0.0, m)
-    return m + np.log(np.exp(z - m[:, None]).sum(axis=1))
 
 
 def _of_arrays(op: Primitive) -> Callable[..., Array]:

@@ -14,7 +14,7 @@ from ..primitive import Primitive, to_float
 from ..primitives import add, div, mul, neg, reciprocal
 from .simplify import Program
 
-__all__ = ["python_function", "python_source"]
+__all__ = ["python_function"]
 
 Floats = Sequence[float]
 _TEMPLATES = {add: "{} + {}", mul: "{} * {}", neg: "-{}", div: "{} / {}", reciprocal: "1.0 / {}"}
@@ -22,16 +22,13 @@ _EXACT = ("math", "builtins", "autograd.primitives")   # whose functions give fl
 _LONG, _DEEP = 5000, 12   # lines in a function; operations inside one another
 
 
-def python_source(program: Program, name: str = "f") -> str:
-    """The source of `name(x) -> outputs`, from a sequence of all inputs to a tuple."""
-    return _write(program, name)[0]
+def python_function(program: Program) -> tuple[Callable[[Floats], tuple[float, ...]], str]:
+    """f(x) → outputs, from a sequence of all inputs to a tuple, and its source.
 
-
-def python_function(program: Program) -> Callable[[Floats], tuple[float, ...]]:
-    """The function; it raises what the primitives raise, and does not name the node."""
+    It raises what the primitives raise, and does not name the node."""
     source, scope = _write(program, "f")
     exec(compile(source, "<compiled>", "exec"), scope)
-    return scope["f"]  # type: ignore[no-any-return]
+    return scope["f"], source
 
 
 def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:

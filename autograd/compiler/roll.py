@@ -89,6 +89,13 @@ class Outer:
     B: Array
     dst: Array
 
+    @property
+    def oriented(self) -> tuple[Array, Array, Array]:
+        """A, B and dst, or with A and B exchanged: so that rows of the result lie in `sums` as rows, where they can."""
+        found = affine(self.dst)
+        turned = found and found[1][1] == 1 and found[1][2] != 1
+        return (self.B, self.A, self.dst.swapaxes(1, 2)) if turned else (self.A, self.B, self.dst)
+
 
 @dataclass
 class RowSum:
@@ -162,9 +169,8 @@ class _Roller:
         """Operations and arguments as arrays."""
         program = self.program
         codes: dict[Any, int] = {None: 0, add: 1, mul: 2, neg: 3}
-        self.ops: list[Any] = [None, add, mul, neg]
         code = np.array([codes.setdefault(op, len(codes)) for op in program.ops], np.int64)
-        self.ops = list(codes)
+        self.ops: list[Any] = list(codes)
         first = np.array([of[0] if of else -1 for of in program.args], np.int64)
         second = np.array([of[1] if len(of) > 1 else -1 for of in program.args], np.int64)
         self.code, self.first, self.second = code, first, second
@@ -234,7 +240,7 @@ class _Roller:
         order = np.lexsort((place[~dead], root[~dead]))
         self.root, self.C, self.A, self.B = [x[~dead][order] for x in (root, self.C, self.A, self.B)]
         self.is_root = summed & ~absorbed & ~stripped
-        self.uses, self.is_output = uses, is_output
+        self.uses = uses
 
     # ---- which terms vary, and lines that are made for the sake of the form
 
@@ -317,7 +323,6 @@ class _Roller:
         lines = len(self.varies)
         self.starts = np.searchsorted(self.root, np.arange(lines + 1))
         self.count = np.stack([np.bincount(self.root[self.kind == q], minlength=lines) for q in range(3)])
-        self.made = range(n, lines)
 
     # ---- levels
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ..derive import formulas
+from ..derive import formulas, product
 from ..sweep import dependents, reverse
 from ..value import Result, Value, constant, recording
 
@@ -90,15 +90,6 @@ def gradient(seeds: dict[Value, Any], xs: Sequence[Value], order: Sequence[Value
 
     order   the nodes below the y, from the xs up"""
     with tracing():
-        adjoint = reverse(order, seeds, dependents(order, xs), formulas, _times)
+        adjoint = reverse(order, seeds, dependents(order, xs), formulas, product)
         found = [adjoint.get(x, 0.0) for x in xs]
     return [x if isinstance(x, Value) else constant(x) for x in found]
-
-
-def _times(g: Any, d: Any) -> Any:
-    """g · d, where a plain 0 contributes nothing and a plain ±1 leaves no product."""
-    if isinstance(d, Value):
-        d, g = g, d
-    if isinstance(d, Value):
-        return g * d
-    return None if d == 0 else g if d == 1 else -g if d == -1 else g * d
