@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .check import differences
-from .command import Parser, Refused, run, say, takes
-from .data import DataError, read_columns
+from .command.shell import Parser, Refused, run, say, takes
+from .command.columns import DataError, read_columns
 from .derive import hessian, value_and_grad
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
 from .graph import topological

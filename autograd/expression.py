@@ -19,7 +19,8 @@ from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
-from . import functions, primitives
+from . import functions
+from . import primitives
 from .primitive import Primitive, bounded
 from .value import Value
 

@@ -13,9 +13,9 @@ except ImportError as error:
                       "install xigrad in an environment of its own") from error
 
 from .activations import ACTIVATIONS, Activation, GeneralisedReLU, activation, generalised_relu, maxout, piecewise_linear
-from .batch import minimize
-from .callbacks import Callback, Checkpoint, EarlyStopping, History
-from .data import (
+from .training.scipy import minimize
+from .training.callbacks import Callback, Checkpoint, EarlyStopping, History
+from .data.rows import (
     DATASETS,
     DataError,
     Dataset,
@@ -32,9 +32,9 @@ from .data import (
     one_hot,
     train_test_split,
 )
-from .estimators import NeuralNetClassifier, NeuralNetRegressor
-from .gradients import eager_gradients, executor_gradients
-from .images import AvgPool2d, Conv2d, Flatten, MaxPool2d
+from .training.estimators import NeuralNetClassifier, NeuralNetRegressor
+from .training.gradients import eager_gradients, executor_gradients
+from .conv import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from .init import INITIALISERS, initialiser
 from .layers import MLP, Layer, Maxout, Neuron, Sequential
 from .losses import (
@@ -52,14 +52,14 @@ from .losses import (
     perceptron_loss,
     squared_error,
 )
-from .models import LinearRegression, LogisticRegression, OneVsRest, Perceptron, SoftmaxRegression, descend
+from .lectures.models import LinearRegression, LogisticRegression, OneVsRest, Perceptron, SoftmaxRegression, descend
 from .module import Module
-from .networks import GAN, GATES, LeNet, gate
+from .lectures.networks import GAN, GATES, LeNet, gate
 from .optim import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from .saving import load, load_extra, register, save
+from .saving.models import load, load_extra, register, save
 from .schedules import CosineAnnealingLR, ExponentialLR, ReduceLROnPlateau, StepLR
-from .scores import accuracy, confusion_matrix, predict
-from .training import fit
+from .training.scores import accuracy, confusion_matrix, predict
+from .training.fit import fit
 
 __all__ = [
     "ACTIVATIONS", "DATASETS", "GAN", "GATES", "INITIALISERS", "LOSSES", "MLP", "OPTIMIZERS", "OUTPUT_UNITS", "SGD",

@@ -16,21 +16,21 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from autograd.command import Parser, Refused, run, say
+from autograd.command.shell import Parser, Refused, run, say
 
 from .activations import ACTIVATIONS
-from .callbacks import History
-from .data import DATASETS, Dataset, Standardizer, load_csv, make_circles, make_moons, train_test_split
-from .datasets import Array
+from .training.callbacks import History
+from .data.rows import DATASETS, Dataset, Standardizer, load_csv, make_circles, make_moons, train_test_split
+from .data.datasets import Array
 from .layers import MLP
 from .module import Module
-from .networks import LeNet
+from .lectures.networks import LeNet
 from .optim import OPTIMIZERS
-from .report import CNN_OF_DIGITS, MLP_OF_DIGITS, report, scores, shifted
+from .command.report import CNN_OF_DIGITS, MLP_OF_DIGITS, report, scores, shifted
 from .schedules import CosineAnnealingLR
-from .tables import Column, Table
-from .tabular import TableModel
-from .training import fit
+from .data.tables import Column, Table
+from .command.tabular import TableModel
+from .training.fit import fit
 
 # What is taken where the command says nothing; for digits chosen as `nn.report` tells.
 DEFAULTS: dict[str, Any] = {"layers": (16,), "activation": "tanh", "epochs": 30, "batch_size": 16, "lr": 0.03, "l2": 0.0}

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Value, exp, log, logsumexp, tanh, topological
-from viz import drawing
-from viz.drawing import Picture, draw, picture_or_none
-from viz.layout import Curve, Point, apart, layout
-from viz.svg import visible, whole
+from viz.graphs import drawing
+from viz.graphs.drawing import Picture, draw, picture_or_none
+from viz.graphs.layout import Curve, Point, apart, layout
+from viz.graphs.svg import visible, whole
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [

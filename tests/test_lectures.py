@@ -12,8 +12,8 @@ from autograd import Value, exp, grad, log, logsumexp, maximum, minimum, relu, s
 from autograd.functions import heaviside, leaky_relu
 from autograd.steps import Steps, steps
 from viz import table
-from viz.algebra import simplify, written
-from viz.notation import TEXT, formula
+from viz.formulas.algebra import simplify, written
+from viz.formulas.notation import TEXT, formula
 
 E9 = math.exp(-9)
 moderate = st.floats(-4, 4)

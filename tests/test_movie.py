@@ -19,7 +19,7 @@ import pytest
 import nn
 import viz
 from autograd import sigmoid, softmax
-from viz import movie as source
+from viz.pages import movie as source
 
 HOSTILE = '</script><script>document.title="taken"</script><!-- & \u2028\u2029 "\' {{style}} $x$'
 X2, Y2 = nn.make_moons(16, noise=0.1, rng=0)

@@ -14,7 +14,7 @@ import pytest
 from commands import run_command
 
 from nn.__main__ import main
-from nn.report import Trial, report
+from nn.command.report import Trial, report
 
 ROOT = Path(__file__).parents[1]
 
@@ -200,7 +200,7 @@ def test_files_that_a_model_cannot_predict(text: str, says: str) -> None:
 
 def test_models_that_cannot_predict_tables() -> None:
     from nn.layers import MLP
-    from nn.saving import save
+    from nn.saving.models import save
     save(MLP(2, [1], rng=0), "bare.zip")
     assert "without the columns that it reads" in run("--load", "bare.zip", "--predict", patients())[2]
     numbers = {"mean": [0.0], "scale": [1.0]}

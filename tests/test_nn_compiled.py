@@ -56,7 +56,7 @@ from nn import (
     predict,
     save,
 )
-from nn.compiled import CompiledSteps, forward, snapshot, traced, unchanged
+from nn.training.compilation import CompiledSteps, forward, snapshot, traced, unchanged
 from nn.optimizer import put
 
 RNG = np.random.default_rng(0)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn import data
-from nn.data import DataError, Standardizer, load_csv, make_circles, make_moons, mini_batches, one_hot, train_test_split
-from nn.tables import Table
+from nn.data import rows as data
+from nn.data.rows import DataError, Standardizer, load_csv, make_circles, make_moons, mini_batches, one_hot, train_test_split
+from nn.data.tables import Table
 
 HEART = """Age,Sex,ChestPain,RestBP,Chol,Fbs,RestECG,MaxHR,ExAng,Oldpeak,Slope,Ca,Thal,AHD
 63,1,typical,145,233,1,2,150,0,2.3,3,0.0,fixed,No

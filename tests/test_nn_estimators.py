@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from autograd import no_grad
-from nn.data import make_circles, make_moons
-from nn.estimators import NeuralNetClassifier, NeuralNetRegressor
+from nn.data.rows import make_circles, make_moons
+from nn.training.estimators import NeuralNetClassifier, NeuralNetRegressor
 
 ROOT = Path(__file__).parents[1]
 THOROUGH = os.environ.get("XIGRAD_PROFILE") == "thorough"

@@ -46,8 +46,8 @@ from nn import (
     load,
     save,
 )
-from nn.archive import npy, read_archive
-from nn.saving import REGISTRY, load_extra, register
+from nn.saving.archive import npy, read_archive
+from nn.saving.models import REGISTRY, load_extra, register
 
 MODELS: list[Module] = [
     MLP(2, [3, 1], activation="tanh", rng=0), MLP(4, [2], bias=False, rng=1), Neuron(3, "sigmoid", rng=2), Layer(2, 3, rng=3),

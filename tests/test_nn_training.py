@@ -37,10 +37,10 @@ from nn import (
     load,
     minimize,
 )
-from nn.callbacks import Callback, History, TrainingState
-from nn.gradients import Cost, eager_gradients, executor_gradients
+from nn.training.callbacks import Callback, History, TrainingState
+from nn.training.gradients import Cost, eager_gradients, executor_gradients
 from nn.losses import binary_cross_entropy_with_logits, cross_entropy, mse
-from nn.scores import accuracy, confusion_matrix, predict
+from nn.training.scores import accuracy, confusion_matrix, predict
 
 ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)

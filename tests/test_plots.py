@@ -16,7 +16,7 @@ import autograd
 import nn
 import viz as package
 from autograd import Value, no_grad
-from viz.network_plot import read_network
+from viz.plots.network import read_network
 
 matplotlib: Any = pytest.importorskip("matplotlib")
 from matplotlib.collections import LineCollection, QuadMesh  # noqa: E402

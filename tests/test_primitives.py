@@ -43,7 +43,6 @@ from autograd import (
     cbrt,
     errstate,
     exp,
-    functions,
     grad,
     gradcheck,
     hessian,
@@ -55,7 +54,6 @@ from autograd import (
     logsumexp,
     maximum,
     minimum,
-    primitive,
     relu,
     sigmoid,
     sign,
@@ -66,6 +64,8 @@ from autograd import (
     tanh,
     where,
 )
+from autograd import functions
+from autograd import primitive
 from autograd import primitives as table
 from autograd.primitives import exceeds, shift, strong_div, strong_mul
 from autograd.sweep import numbers

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
+from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, tanh
+from autograd import primitive
 from autograd.steps import steps
 from viz import table, to_ascii
-from viz.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
-from viz.notation import HTML, LATEX, TEXT, formula, width
+from viz.formulas.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
+from viz.formulas.notation import HTML, LATEX, TEXT, formula, width
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

@@ -10,16 +10,16 @@ except ImportError as error:
     raise ImportError("the package 'autograd' that was found is not xigrad's (HIPS autograd has the same name): "
                       "install xigrad in an environment of its own") from error
 
-from .drawing import Picture, draw, picture_or_none
-from .explorer import Explorer, explore
-from .movie import Movie, Recorder, training_movie
-from .network_plot import plot_network
-from .neuron import draw_neuron
-from .notation import to_ascii
-from .plots import plot_gradient_flow, plot_loss, plot_loss_surface
-from .plots_activation import plot_activation, plot_activations
-from .plots_regions import plot_decision_regions
-from .tables import Table, XiTables, table
+from .graphs.drawing import Picture, draw, picture_or_none
+from .pages.explorer import Explorer, explore
+from .pages.movie import Movie, Recorder, training_movie
+from .plots.network import plot_network
+from .graphs.neuron import draw_neuron
+from .formulas.notation import to_ascii
+from .plots.training import plot_gradient_flow, plot_loss, plot_loss_surface
+from .plots.activations import plot_activation, plot_activations
+from .plots.regions import plot_decision_regions
+from .formulas.tables import Table, XiTables, table
 
 __all__ = [
     "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_neuron", "explore", "picture_or_none",

@@ -7,7 +7,7 @@ compiler knows no rule of differentiation.
 """
 
 from .compiled import Compiled, CompiledFunction, compile, compile_function
-from .llvm_math import llvm_rule
+from .backends.llvm.functions import llvm_rule
 from .trace import TraceError
 
 __all__ = ["Compiled", "CompiledFunction", "TraceError", "compile", "compile_function", "llvm_rule"]

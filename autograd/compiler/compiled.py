@@ -13,7 +13,7 @@ from ..graph import topological
 from ..primitive import bounded, to_float
 from ..structure import is_flat, leaves_of, shaped
 from ..value import Value, constant, recording
-from . import backends
+from .backends import choose as backends
 from .simplify import Program, simplify
 from .trace import Symbol, TraceError, collector_off, gradient, tracing
 

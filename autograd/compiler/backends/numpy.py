@@ -1,0 +1,389 @@
+"""Step 4 for batches: the instructions as numpy statements on buffers that are allocated once.
+
+U   what all examples share: a vector           x0, x1, …   the batched arguments, (B, n)
+V   what varies: rows of B numbers              G           the sums over the batch
+
+The source is written once; for every size of batch its names are bound to views of buffers of that size. A matrix product
+with an argument reads the argument itself; only what other statements need of it is copied into V, transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from ...primitive import PRIMITIVES, Primitive
+from ..roll import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+
+__all__ = ["NumpyProgram"]
+
+_UNROLLED = 8    # a shorter sum of products is written out
+_UFUNCS = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh,
+           "log1p": np.log1p, "expm1": np.expm1, "exp2": np.exp2, "log2": np.log2, "log10": np.log10, "div": np.divide,
+           "reciprocal": np.reciprocal, "maximum": np.maximum, "minimum": np.minimum, "abs": np.absolute, "pow": np.power,
+           "hypot": np.hypot, "atan2": np.arctan2, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+           "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "cbrt": np.cbrt, "sign": np.sign}
+Buffers = dict[str, Array]
+
+
+class NumpyProgram:
+    """The statements of a rolled program: `bind(B)` gives the function of a batch of B examples.
+
+    source   the body of the function, one statement a line
+    """
+
+    def __init__(self, rolled: Rolled, widths: Sequence[int]) -> None:
+        self.rolled = rolled
+        self.sums = rolled.program.sums
+        self.cuts = np.concatenate([[0], np.cumsum(widths)]).astype(int)   # where the arguments begin in V
+        self.names: dict[Any, str] = {}
+        self.bound: dict[str, Callable[[Buffers], Array]] = {}   # name → the array of it, made of the buffers of a size
+        used = ["matmul", "multiply", "add", "subtract", "negative", "maximum", "take", "copyto", "greater", "heaviside"]
+        self.constants: dict[str, Any] = {name: getattr(np, name) for name in [*used, "einsum"]} | {"reduce": np.add.reduce}
+        self.ones = {row for row, x in rolled.numbers if x == 1}
+        self.copied = self._copied()
+        self.relus = {self._place(i.args[0]) for i in rolled.body if isinstance(i, Apply) and i.op.name == "relu"}
+        self.lines: list[str] = []
+        for instruction in rolled.body:
+            getattr(self, f"_{type(instruction).__name__.lower()}")(instruction)
+        self._totals()
+        self.source = "\n".join(self.lines)
+        given = [f"x{k}" for k in range(len(widths))]
+        copies = [f"V{k}[...] = x{k}.T" for k in sorted(self.copied)]
+        for k in self.copied:
+            self.bound[f"V{k}"] = partial(_slice, int(self.cuts[k]), int(self.cuts[k + 1]))
+        text = [f"def f({', '.join(['G', *given])}):",
+                *[f"    {line}" for line in [*copies, *self.lines, "return"]]]
+        module = compile("\n".join(text), "<compiled>", "exec")
+        self.code = next(c for c in module.co_consts if isinstance(c, CodeType))
+
+    def bind(self, B: int) -> tuple[Callable[..., None], Buffers, int]:
+        """(f(G, x0, …), its buffers, their bytes): U is to be filled before a call, G receives the sums."""
+        buffers = {"U": np.zeros(max(self.rolled.rows_shared, 1)), "V": np.empty((self.rolled.rows, B)), "B": np.ones(B)}
+        for row, x in self.rolled.numbers:
+            buffers["U"][row] = x
+        scope = self.constants | {name: make(buffers) for name, make in self.bound.items()}
+        own = [x for x in (*buffers.values(), *[scope[name] for name in self.bound])
+               if isinstance(x, np.ndarray) and x.base is None]
+        return FunctionType(self.code, scope), buffers, sum({id(x): x.nbytes for x in own}.values())
+
+    # ---- names
+
+    def _bind(self, prefix: str, make: Callable[[Buffers], Array]) -> str:
+        name = f"{prefix}{len(self.bound)}"
+        self.bound[name] = make
+        return name
+
+    def _constant(self, x: Any) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = x
+        return name
+
+    def _temporary(self, shape: tuple[int, ...], shared: bool = False) -> str:
+        return self._bind("t", lambda buffers: np.empty(shape if shared else (*shape, buffers["V"].shape[1])))
+
+    def _vector(self, n: int) -> str:
+        return self._bind("t", lambda buffers: np.empty(n))
+
+    def _place(self, arg: tuple[bool, Array]) -> Any:
+        return arg[0], arg[1].tobytes()
+
+    def _rows(self, shared: bool, index: Array, merge: bool = False) -> str:
+        """The name of the rows of U or V; with `merge`, the last index and the batch are one axis."""
+        key = shared, index.shape, index.tobytes(), merge
+        if key not in self.names:
+            self.names[key] = self._viewed(shared, index, merge)
+        return self.names[key]
+
+    def _viewed(self, shared: bool, index: Array, merge: bool) -> str:
+        found, space = affine(index), "U" if shared else "V"
+        if found and not (merge and index.shape[-1] > 1 and found[1][-1] != 1):
+            start, strides = found
+
+            def view(buffers: Buffers) -> Array:
+                base = buffers[space]
+                tail = () if shared else (8,)
+                x = np.lib.stride_tricks.as_strided(base[start:], (*index.shape, *base.shape[1:]),
+                                                    (*[s * base.strides[0] for s in strides], *tail))
+                return _merged(x) if merge else x
+            return self._bind(space.lower(), view)
+        name = self._temporary(index.shape, shared)
+        self.lines.append(f"take({space}, {self._constant(index)}, 0, {name}, 'clip')")
+        self.bound[space] = lambda buffers: buffers[space]
+        if not merge:
+            return name
+        made = self.bound[name]
+        whole: list[Any] = []   # the copy and its view share one array
+
+        def copy(buffers: Buffers) -> Array:
+            whole[:] = [made(buffers)]
+            return whole[0]
+        self.bound[name] = copy
+        return self._bind("v", lambda buffers: _merged(whole[0]))
+
+    def _column(self, shared: bool, index: Array, within: bool) -> str:
+        """Rows as an operand of an instruction in U (`within`) or in V, where those of U need an axis more."""
+        name = self._rows(shared, index)
+        if not shared or within:
+            return name
+        key = name, "column"
+        if key not in self.names:
+            make = self.bound[name]
+            if name.startswith("t"):   # a copy, made at every call: the column must be of the same array
+                self.names[key] = self._bind("k", lambda buffers: np.empty((*index.shape, 1)))
+                self.lines.append(f"{self.names[key]}[..., 0] = {name}")
+            else:
+                self.names[key] = self._bind("k", lambda buffers: make(buffers)[..., None])
+        return self.names[key]
+
+    def _out(self, shared: bool, start: int, shape: tuple[int, ...]) -> str:
+        """The rows that an instruction writes."""
+        size = int(np.prod(shape))
+        return self._rows(shared, np.arange(start, start + size).reshape(shape))
+
+    # ---- arguments that are read where they are
+
+    def _direct(self, index: Array) -> tuple[int, int, int] | None:
+        """(argument, first column, end) if the rows (n,) of V are neighbouring columns of one argument."""
+        start = int(index[0])
+        k = int(np.searchsorted(self.cuts, start, "right")) - 1
+        n = len(index)
+        if start >= self.cuts[-1] or start + n > self.cuts[k + 1] or not np.array_equal(index, np.arange(start, start + n)):
+            return None
+        return k, start - int(self.cuts[k]), start - int(self.cuts[k]) + n
+
+    def _copied(self) -> set[int]:
+        """The arguments that more than matrix products need."""
+        used: set[int] = set()
+
+        def note(shared: bool, index: Array) -> None:
+            if not shared:
+                inputs = index[index < self.cuts[-1]]
+                used.update((np.searchsorted(self.cuts, np.unique(inputs), "right") - 1).tolist())
+        for i in self.rolled.body:
+            if isinstance(i, Apply):
+                for shared, index in i.args:
+                    note(shared, index)
+            elif isinstance(i, MatMul):
+                if not (i.W.shape[0] == i.H.shape[2] == 1 and i.W.shape[1] > 1 and self._direct(i.H[0, :, 0])):
+                    note(False, i.H)
+            elif isinstance(i, Products):
+                note(i.shared, i.A)
+                note(i.shared, i.B)
+            elif isinstance(i, Linear):
+                note(i.shared, i.A)
+        for i in self.rolled.totals:
+            if isinstance(i, RowSum):
+                note(False, i.A)
+            else:
+                for side in (i.A, i.B):
+                    if not (side.shape[0] == side.shape[2] == 1 and self._direct(side[0, :, 0])):
+                        note(False, side)
+        note(False, self.rolled.each[1])
+        return used
+
+    def _matrix(self, index: Array) -> str:
+        """Rows (k,) of V as a matrix (k, B), read from the argument if it is not copied."""
+        direct = self._direct(index)
+        if direct and direct[0] not in self.copied:
+            k, a, b = direct
+            whole = a == 0 and b == self.cuts[k + 1] - self.cuts[k]
+            return f"x{k}.T" if whole else f"x{k}[:, {a}:{b}].T"
+        return self._rows(False, index)
+
+    # ---- instructions
+
+    def _apply(self, i: Apply) -> None:
+        out, op = self._out(i.shared, i.start, (i.size,)), i.op
+        if op.name == "shift" and len({shared for shared, _ in i.args}) == 1:
+            z = self._rows(i.args[0][0], np.stack([index for _, index in i.args], axis=1))
+            self.lines.append(f"maximum.reduce({z}, 1, None, {out})")
+            return
+        args = [self._column(shared, index, i.shared) for shared, index in i.args]
+        if op.name == "relu":
+            self.lines.append(f"maximum({args[0]}, 0.0, out={out})")
+        elif op.name == "step":
+            known = self._place(i.args[0]) in self.relus   # a nan then reaches the result by way of relu
+            self.lines.append(f"greater({args[0]}, 0.0, {out})" if known else f"heaviside({args[0]}, 0.0, {out})")
+        elif op.name in _UFUNCS and PRIMITIVES[op.name] is op:
+            self.constants[op.name] = _UFUNCS[op.name]
+            self.lines.append(f"{op.name}({', '.join(args)}, out={out})")
+        else:
+            self.constants[f"{op.name}_"] = _of_arrays(op)
+            self.lines.append(f"{out}[...] = {op.name}_({', '.join(args)})")
+
+    def _matmul(self, i: MatMul) -> None:
+        (g, r, m), c = i.W.shape, i.H.shape[2]
+        if r == c == 1 and m <= _UNROLLED:
+            out = self._out(False, i.start, (g,))
+            for j in range(m):
+                a, b = self._column(True, i.W[:, 0, j], False), self._rows(False, i.H[:, j, 0])
+                self._accumulate(out, i.first and j == 0, (g,), f"multiply({a}, {b}, {{}})")
+        elif r == c == 1 and i.first and set(i.W.flat) <= self.ones:
+            self.lines.append(f"reduce({self._rows(False, i.H[:, :, 0])}, 1, None, {self._out(False, i.start, (g,))})")
+        elif g == 1 and c == 1:
+            out = self._out(False, i.start, (r,))
+            self.lines.append(f"matmul({self._rows(True, i.W[0])}, {self._matrix(i.H[0, :, 0])}, {out})")
+        else:
+            index = np.arange(i.start, i.start + g * r * c).reshape(g, r, c)
+            W, H, to = (i.W[0], i.H[0], index[0]) if g == 1 else (i.W, i.H, index)
+            self.lines.append(f"matmul({self._rows(True, W)}, {self._rows(False, H, True)}, {self._rows(False, to, True)})")
+
+    def _accumulate(self, out: str, first: bool, shape: tuple[int, ...], statement: str, shared: bool = False) -> None:
+        """`statement` into `out`, or into a temporary that is then added to it."""
+        into = out if first else self._temporary(shape, shared)
+        self.lines.append(statement.format(into))
+        if not first:
+            self.lines.append(f"add({out}, {into}, {out})")
+
+    def _products(self, i: Products) -> None:
+        m = i.A.shape[1]
+        out, first = self._out(i.shared, i.start, (i.size,)), i.first
+        if m > _UNROLLED:
+            a, b = self._rows(i.shared, i.A), self._rows(i.shared, i.B)
+            if (i.C != 1).any():
+                t = self._temporary(i.A.shape, i.shared)
+                self.lines.append(f"multiply({a}, {self._constant(i.C if i.shared else i.C[:, None])}, {t})")
+                a = t
+            form = "km,km->k" if i.shared else "kmb,kmb->kb"
+            self._accumulate(out, first, (i.size,), f"einsum('{form}', {a}, {b}, out={{}})", shared=i.shared)
+            return
+        for j, c in enumerate(i.C.tolist()):
+            a, b = self._rows(i.shared, i.A[:, j]), self._rows(i.shared, i.B[:, j])
+            into = out if first else self._temporary((i.size,), i.shared)
+            self.lines.append(f"multiply({a}, {b}, {into})")
+            if c not in (1.0, -1.0) or (c == -1.0 and first):
+                self.lines.append(f"negative({into}, {into})" if c == -1 else f"multiply({into}, {c!r}, {into})")
+            if not first:
+                self.lines.append(f"{'subtract' if c == -1 else 'add'}({out}, {into}, {out})")
+            first = False
+
+    def _linear(self, i: Linear) -> None:
+        out, first = self._out(i.shared, i.start, (i.size,)), i.first
+        C, m = i.C.tolist(), i.A.shape[1]
+        if i.shared and m > _UNROLLED:
+            form = f"matmul({self._rows(True, i.A)}, {self._constant(i.C)}, {{}})"
+            self._accumulate(out, first, (i.size,), form, shared=True)
+            return
+        names = [self._rows(i.shared, i.A[:, j]) for j in range(m)]
+        # a sum first, so that the statement that sets the rows needs no multiplication
+        order = sorted(range(m), key=lambda j: C[j] != 1)
+        if first and m > 1 and C[order[0]] == 1 and C[order[1]] in (1, -1):
+            p, q = order[:2]
+            self.lines.append(f"{'add' if C[q] == 1 else 'subtract'}({names[p]}, {names[q]}, {out})")
+            order, first = order[2:], False
+        for j in order:
+            if not first and C[j] in (1, -1):
+                self.lines.append(f"{'add' if C[j] == 1 else 'subtract'}({out}, {names[j]}, {out})")
+            else:
+                statement = f"negative({names[j]}, {{}})" if C[j] == -1 else f"multiply({names[j]}, {C[j]!r}, {{}})"
+                self._accumulate(out, first, (i.size,), statement, shared=i.shared)
+            first = False
+
+    def _spread(self, i: Spread) -> None:
+        out, a = self._out(i.shared, i.start, (i.size,)), self._column(True, i.A, i.shared)
+        self.lines.append(f"copyto({out}, {a})" if i.first else f"add({out}, {a}, {out})")
+
+    # ---- sums over the batch
+
+    def _totals(self) -> None:
+        set_ = np.zeros(self.sums, bool)
+        lines, self.lines, self.begins_at_0 = self.lines, [], False
+        for i in self.rolled.totals:
+            (self._outer if isinstance(i, Outer) else self._rowsum)(i, set_)
+        dst, rows = self.rolled.constant
+        if len(dst):
+            self.bound["B"] = lambda buffers: len(buffers["B"])
+            self._store(dst, f"B * {self._rows(True, rows)}", set_)
+        self.lines = [*lines, *(["G.fill(0.0)"] if self.begins_at_0 or not set_.all() else []), *self.lines]
+
+    def _outer(self, i: Outer, set_: Array) -> None:
+        (A, B, dst), C = i.oriented, i.C
+        g, r, m = A.shape
+        scaled = (C != 1).any()
+        if g == 1 and m == 1:
+            a, b = self._matrix(A[0, :, 0]), self._matrix(B[0, :, 0])
+            b = b[:-2] if b.endswith(".T") else f"{b}.T"
+        elif g == 1:
+            a, b = self._rows(False, A[0], True), f"{self._rows(False, B[0], True)}.T"
+        else:
+            a, b = self._rows(False, A, True), f"{self._rows(False, B, True)}.swapaxes(1, 2)"
+        if scaled and not (C[0] == C).all():
+            rows = (g, r) if g > 1 else (r,)
+            t = self._bind("t", lambda buffers: np.empty((*rows, m * buffers["V"].shape[1])))
+            factor = self._bind("k", lambda buffers: np.repeat(C, buffers["V"].shape[1]))
+            self.lines.append(f"multiply({a}, {factor}, {t})")
+            a, scaled = t, False
+        dst = dst if g > 1 else dst[0]
+        place = self._place_of(dst)
+        straight = place and dst.ndim == 2 and not set_[dst].any()
+        into = place if straight else self._bind("t", lambda buffers: np.empty(dst.shape))
+        self.lines.append(f"matmul({a}, {b}, {into})")
+        if scaled:
+            self.lines.append(f"multiply({into}, {float(C[0])!r}, {into})")
+        if straight:
+            set_[dst] = True
+        else:
+            self._store(dst, str(into), set_)
+
+    def _rowsum(self, i: RowSum, set_: Array) -> None:
+        self.bound["ones"] = lambda buffers: buffers["B"]
+        cuts = np.flatnonzero((np.diff(i.A) != 1) | (np.diff(i.C) != 0)) + 1
+        if len(cuts) > 4:   # many short runs: all rows between the first and the last
+            low, high = int(i.A.min()), int(i.A.max()) + 1
+            t = self._vector(high - low)
+            self.lines.append(f"matmul({self._rows(False, np.arange(low, high))}, ones, {t})")
+            runs = [(i.C, f"{t}[{self._constant(i.A - low)}]", i.dst)]
+        else:
+            runs = []
+            for at in np.split(np.arange(len(i.A)), cuts):
+                t = self._vector(len(at))
+                self.lines.append(f"matmul({self._rows(False, i.A[at])}, ones, {t})")
+                runs.append((i.C[at], t, i.dst[at]))
+        for C, t, dst in runs:
+            factor = f"{float(C[0])!r}" if (C[0] == C).all() else self._constant(C)
+            text = t if factor == "1.0" else f"{factor} * {t}"
+            self._store(dst, text, set_)
+
+    def _store(self, dst: Array, text: str, set_: Array) -> None:
+        """G[dst] = text, or += where something is there already."""
+        flat = dst.ravel()
+        if len(np.unique(flat)) < len(flat):
+            self.constants["add_at"] = np.add.at
+            self.lines.append(f"add_at(G, {self._constant(dst)}, {text})")
+            set_[flat] = self.begins_at_0 = True
+            return
+        sign = "+=" if set_[flat].any() else "="
+        self.begins_at_0 |= bool(set_[flat].any() and not set_[flat].all())
+        set_[flat] = True
+        self.lines.append(f"{self._place_of(dst) or f'G[{self._constant(dst)}]'} {sign} {text}")
+
+    def _place_of(self, dst: Array) -> str | None:
+        """G[dst] as a view, where it is one."""
+        found = affine(dst)
+        if found and found[1][-1] == 1 and dst.ndim == 1:
+            return f"G[{found[0]}:{found[0] + len(dst)}]"
+        if found and dst.ndim == 2 and found[1][1] == 1 and found[1][0] >= dst.shape[1] and (
+                found[0] + found[1][0] * dst.shape[0] <= self.sums):
+            (start, (step, _)), (r, c) = found, dst.shape
+            return f"G[{start}:{start + step * r}].reshape({r}, {step})[:, :{c}]"
+        return None
+
+
+def _slice(first: int, end: int, buffers: Buffers) -> Array:
+    return buffers["V"][first:end]
+
+
+def _merged(x: Array) -> Array:
+    """The last two axes as one."""
+    if x.flags.c_contiguous:
+        return x.reshape(*x.shape[:-2], -1)
+    return np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]), (*x.strides[:-2], 8))
+
+
+def _of_arrays(op: Primitive) -> Callable[..., Array]:
+    return lambda *xs: op.array(np, *xs)

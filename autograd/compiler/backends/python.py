@@ -1,0 +1,78 @@
+"""Step 4 for single examples: the program as Python source, one float operation after another, bit-equal to the graph.
+
+A value that one line alone needs stands inside that line. A program of more than `_LONG` lines keeps its values in a list
+and runs in pieces, since Python's own compiler slows down on very long functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from keyword import iskeyword
+from typing import Any
+
+from ...primitive import Primitive, to_float
+from ...primitives import add, div, mul, neg, reciprocal
+from ..simplify import Program
+
+__all__ = ["python_function"]
+
+Floats = Sequence[float]
+_TEMPLATES = {add: "{} + {}", mul: "{} * {}", neg: "-{}", div: "{} / {}", reciprocal: "1.0 / {}"}
+_EXACT = ("math", "builtins", "autograd.primitives")   # whose functions give floats
+_LONG, _DEEP = 5000, 12   # lines in a function; operations inside one another
+
+
+def python_function(program: Program) -> tuple[Callable[[Floats], tuple[float, ...]], str]:
+    """f(x) → outputs, from a sequence of all inputs to a tuple, and its source.
+
+    It raises what the primitives raise, and does not name the node."""
+    source, scope = _write(program, "f")
+    exec(compile(source, "<compiled>", "exec"), scope)
+    return scope["f"], source
+
+
+def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:
+    ops, args, numbers = program.ops, program.args, program.numbers
+    uses = [0] * len(ops)
+    for of in args:
+        for a in of:
+            uses[a] += 1
+    for a in program.outputs:
+        uses[a] += 2   # an output has a name of its own
+    computed = [i for i, op in enumerate(ops) if op is not None]
+    long = len(computed) > _LONG
+    scope: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}
+    text: list[str] = [f"x[{i}]" for i in range(program.shared + program.varying)] + [""] * (
+        len(ops) - program.shared - program.varying)
+    depth = [0] * len(ops)
+    for i, x in numbers.items():
+        text[i] = repr(x) if x >= 0 else f"({x!r})"
+    lines: list[str] = []
+    for i in computed:
+        op = ops[i]
+        assert op is not None
+        of = args[i]
+        if op in _TEMPLATES:
+            made = _TEMPLATES[op].format(*[text[a] for a in of])
+        else:
+            called = op.name if op.name not in ("x", "v", name) and not iskeyword(op.name) else f"{op.name}_"
+            scope[called] = op.value if getattr(op.value, "__module__", "") in _EXACT else _float(op)
+            made = f"{called}({', '.join([text[a] for a in of])})"
+        depth[i] = 1 + max([depth[a] for a in of])
+        if uses[i] == 1 and depth[i] < _DEEP:
+            text[i] = f"({made})" if op in _TEMPLATES else made
+        else:
+            depth[i] = 0
+            text[i] = f"v[{i}]" if long else f"v_{i}"
+            lines.append(f"    {text[i]} = {made}")
+    gives = f"    return ({''.join([text[o] + ', ' for o in program.outputs])})"
+    if not long:
+        return "\n".join([f"def {name}(x):", *lines, gives, ""]), scope
+    cuts = range(0, len(lines), _LONG)
+    parts = [[f"def {name}_{k}(x, v):", *lines[k:k + _LONG], ""] for k in cuts]
+    main = [f"def {name}(x):", f"    v = [0.0] * {len(ops)}", *[f"    {name}_{k}(x, v)" for k in cuts], gives, ""]
+    return "\n".join(["\n".join(part) for part in [*parts, main]]), scope
+
+
+def _float(op: Primitive) -> Callable[..., float]:
+    return lambda *xs: to_float(op.value(*xs), f"the value of {op.name}")

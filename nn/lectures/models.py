@@ -1,0 +1,250 @@
+"""The models of the lectures, each with the lecture's own way to train it; any of them can be given to `fit` too.
+
+    X, y    n examples: rows of numbers x, and their targets
+    θ       the parameters, θ₀ being the bias, the weight of x₀ = 1; they begin at 0
+    z = θ·x what a model gives: a prediction, a logit, a score (several of them for several classes)
+
+Costs are sums over the examples, as in the lectures, so a good rate is smaller for more examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, ClassVar
+
+import numpy as np
+
+from autograd import Value, log_sigmoid, no_grad, sigmoid, softmax
+from autograd.primitive import bounded
+
+from ..data.examples import rows, targets
+from ..layers import Layer, Neuron, at_least_1
+from ..losses import binary_cross_entropy_with_logits, cross_entropy
+from ..module import Module
+from .networks import GAN, LeNet, gate
+
+__all__ = ["GAN", "LeNet", "LinearRegression", "LogisticRegression", "OneVsRest", "Perceptron", "SoftmaxRegression", "descend",
+           "gate"]
+
+
+def descend(model: Module, cost: Callable[[], Value], rate: float, epochs: int) -> list[float]:
+    """Gradient descent, θⱼ ← θⱼ − η ∂J/∂θⱼ, `epochs` times; gives the cost before each step. A negative rate ascends.
+
+    >>> model = LinearRegression(1)
+    >>> [round(J, 3) for J in descend(model, lambda: (model([1.0]) - 2.0) ** 2, rate=0.25, epochs=3)]
+    [4.0, 0.0, 0.0]
+    """
+    parameters, costs = model.parameters(), []
+    for _ in range(epochs):
+        model.zero_grad()
+        J = cost()
+        J.backward()
+        for p in parameters:
+            p.data -= rate * p.grad
+        costs.append(J.data)
+    return costs
+
+
+class LinearRegression(Neuron):
+    """ŷ = b + w·x, for f = Σ (yᵢ − ŷᵢ)² (CS109B).
+
+    >>> model = LinearRegression(1).closed_form([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> [round(t.data, 12) for t in model.theta]
+    [1.0, 2.0]
+    """
+
+    unit: ClassVar[str] = "continuous"
+
+    def __init__(self, nin: int) -> None:
+        super().__init__(nin, init="zeros")
+
+    def cost(self, X: Any, y: Any) -> Value:
+        """f = Σ (yᵢ − ŷᵢ)²."""
+        xs, ys = _examples(X, y)
+        return _sum([(self(x) - t) ** 2 for x, t in zip(xs, ys, strict=True)])
+
+    def descend(self, X: Any, y: Any, rate: float = 0.01, epochs: int = 1000) -> list[float]:
+        """Gradient descent on f; it reaches the closed form if the rate is small enough. Gives f before each step."""
+        return descend(self, lambda: self.cost(X, y), rate, epochs)
+
+    def closed_form(self, X: Any, y: Any) -> LinearRegression:
+        """Set θ to where f is least: of one feature, w = Σ(xᵢ−x̄)(yᵢ−ȳ)/Σ(xᵢ−x̄)², b = ȳ − w·x̄; least squares of several."""
+        x, t = (np.array(part, dtype=float) for part in _examples(X, y))
+        x = x.reshape(len(t), -1)
+        if x.shape[1] != self.nin:
+            raise ValueError(f"{self.called()} takes {self.nin} features, and X has {x.shape[1]}")
+        w = np.linalg.lstsq(x - x.mean(axis=0), t - t.mean(), rcond=None)[0]
+        b = t.mean() - w @ x.mean(axis=0)
+        self.load_state_dict({name: v for (name, _), v in zip(self.named_parameters(), [*w, b], strict=True)})
+        return self
+
+
+class LogisticRegression(Neuron):
+    """z = θ·x, the logit of ŷ = σ(z) = P(y = 1); for fit and metrics it gives z (all five lectures).
+
+    >>> model = LogisticRegression(1)
+    >>> LL = model.ascend([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], rate=0.5, epochs=100)
+    >>> model.probability([3.0]).data > 0.9, LL[-1] > LL[0]
+    (True, True)
+    """
+
+    unit: ClassVar[str] = "binary"
+
+    def __init__(self, nin: int) -> None:
+        super().__init__(nin, init="zeros")
+
+    def probability(self, x: Any) -> Value:
+        """ŷ = σ(z)."""
+        return sigmoid(self.z(x))
+
+    def cost(self, X: Any, y: Any) -> Value:
+        """Σ L = −Σ [y log ŷ + (1−y) log(1−ŷ)]; ∂/∂θⱼ = Σ (ŷ−y)xⱼ."""
+        xs, ys = _examples(X, y)
+        return _sum([binary_cross_entropy_with_logits(self(x), t) for x, t in zip(xs, ys, strict=True)])
+
+    def log_likelihood(self, X: Any, y: Any) -> Value:
+        """LL = Σ [y log σ(z) + (1−y) log σ(−z)]; ∂/∂θⱼ = Σ (y − σ(z))xⱼ (CS109)."""
+        xs, ys = _examples(X, y)
+        return _sum([t * log_sigmoid(z) + (1 - t) * log_sigmoid(-z) for z, t in zip(map(self, xs), ys, strict=True)])
+
+    def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
+        """Gradient descent on the loss; gives it before each step."""
+        return descend(self, lambda: self.cost(X, y), rate, epochs)
+
+    def ascend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
+        """Gradient ascent on the log likelihood, θⱼ += η ∂LL/∂θⱼ (CS109); gives LL before each step."""
+        return descend(self, lambda: self.log_likelihood(X, y), -rate, epochs)
+
+
+class SoftmaxRegression(Layer):
+    """z = Wx + b, the logits of ŷ = softmax(z): W of shape (c, p), b of shape (c,) for p features and c classes.
+
+    >>> model = SoftmaxRegression(2, 3)
+    >>> [p.data for p in model.probabilities([1.0, 2.0])] == [1 / 3] * 3, len(model.W), len(model.W[0])
+    (True, 3, 2)
+    """
+
+    unit: ClassVar[str] = "discrete"
+
+    def __init__(self, nin: int, classes: int) -> None:
+        super().__init__(nin, _classes(classes), init="zeros")
+        self.classes = self.nout
+
+    @property
+    def W(self) -> list[list[Value]]:
+        """The weights, a row for each class."""
+        return [neuron.w for neuron in self.neurons]
+
+    @property
+    def b(self) -> list[Value]:
+        """The biases."""
+        return [row[0] for row in self.theta]
+
+    def probabilities(self, x: Any) -> list[Value]:
+        """ŷ = softmax(z)."""
+        return softmax(self.z(x))
+
+    def cost(self, X: Any, y: Any) -> Value:
+        """Σ L = −Σ log ŷ_y; ∂/∂w_ci = Σ (ŷ_c − y_c)xᵢ. The targets are class indices, or one-hot rows."""
+        xs, ys = _examples(X, y)
+        return _sum([cross_entropy(self(x), t) for x, t in zip(xs, ys, strict=True)])
+
+    def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
+        """Gradient descent on the loss; gives it before each step."""
+        return descend(self, lambda: self.cost(X, y), rate, epochs)
+
+
+class Perceptron(Neuron):
+    """The score θ·x, whose sign is the class ±1; trained by the batch rule of CS539.
+
+    >>> model = Perceptron(2)
+    >>> epochs = model.train([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, -1, -1, 1])
+    >>> [model.predict(x) for x in ([0, 0], [0, 1], [1, 0], [1, 1])]
+    [-1, -1, -1, 1]
+    """
+
+    unit: ClassVar[str] = "binary"
+
+    def __init__(self, nin: int) -> None:
+        super().__init__(nin, init="zeros")
+
+    def predict(self, x: Any) -> int:
+        """The class: 1 where θ·x > 0, else −1."""
+        with no_grad():
+            return 1 if self(x) > 0 else -1
+
+    def train(self, X: Any, y: Any, rate: float = 1.0, epsilon: float = 1e-6, max_epochs: int = 1000) -> int:
+        """Δ = the mean of y·x over the examples with y·(θ·x) ≤ 0 (x₀ = 1 included); θ += αΔ; until ‖Δ‖₂ < ε.
+
+        Gives the number of epochs. Where no line separates the classes the rule may go on for ever, a RuntimeError after
+        `max_epochs`, or stop where the y·x cancel, as at once for XOR. ValueError for labels that are not ±1.
+        """
+        xs, ys = _examples(X, y)
+        if not set(ys) <= {-1, 1}:
+            raise ValueError(f"{self.called()}: the labels are {bounded(sorted(set(ys)))}, and must be −1 and 1 "
+                             "(of 0 and 1 give 2y − 1)")
+        x1 = [[1.0, *(x if isinstance(x, list) else [x])] for x in xs]
+        for epoch in range(max_epochs):
+            with no_grad():
+                wrong = [[t * xi for xi in x] for x, t in zip(x1, ys, strict=True) if t * self(x[1:]) <= 0]
+            delta = [math.fsum(column) / len(wrong) for column in zip(*wrong, strict=True)] or [0.0]
+            if math.hypot(*delta) < epsilon:
+                return epoch
+            for p, d in zip(self.theta, delta, strict=True):
+                p.data += rate * d
+        raise RuntimeError(f"{self.called()} has {len(wrong)} of {len(xs)} examples on the wrong side after {max_epochs} "
+                           "epochs: perhaps no line separates the classes; use LogisticRegression, or an MLP")
+
+
+class OneVsRest(Module):
+    """K logistic regressions, the k-th of class k against the rest; the largest logit is the class (CS539).
+
+    >>> model = OneVsRest(1, 3)
+    >>> costs = model.descend([[-2.0], [-1.5], [0.0], [1.5], [2.0]], [0, 0, 1, 2, 2], rate=0.5, epochs=50)
+    >>> model.predict([-3.0]), model.predict([3.0])
+    (0, 2)
+    """
+
+    unit: ClassVar[str] = "discrete"
+
+    def __init__(self, nin: int, classes: int) -> None:
+        self.nin, self.classes = nin, _classes(classes)
+        self.models = [LogisticRegression(nin) for _ in range(classes)]
+
+    def forward(self, x: Any) -> list[Value]:
+        """The K logits."""
+        return [model(x) for model in self.models]
+
+    def predict(self, x: Any) -> int:
+        """The class of the largest logit."""
+        with no_grad():
+            logits = [z.data for z in self(x)]
+        return max(range(len(logits)), key=logits.__getitem__)
+
+    def cost(self, X: Any, y: Any) -> Value:
+        """The sum of all classifiers' losses; the targets are class indices."""
+        xs, ys = _examples(X, y)
+        return _sum([binary_cross_entropy_with_logits(self(x), [float(k == t) for k in range(self.classes)])
+                     for x, t in zip(xs, ys, strict=True)])
+
+    def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
+        """Gradient descent on the cost, which trains each classifier by itself; gives the cost before each step."""
+        return descend(self, lambda: self.cost(X, y), rate, epochs)
+
+
+def _examples(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
+    xs = rows(X)
+    return xs, targets(y, len(xs))
+
+
+def _classes(n: int) -> int:
+    if at_least_1("classes", n) < 2:
+        raise ValueError("classes = 1: there is nothing to tell apart")
+    return n
+
+
+def _sum(terms: Sequence[Value]) -> Value:
+    return reduce(add, terms)

@@ -1,0 +1,307 @@
+"""Training and prediction on compiled graphs: the graph of one example, made of symbols, runs on whole batches.
+
+    Θ     the parameters, an array in the order of model.parameters()
+    X, Y  examples, arrays of shape (n, numbers of one)
+
+What is compiled must hold for every example and for every Θ. So the graph is traced twice, on copies of the model: with its
+parameters, and with symbols in their place. A branch on a number raises TraceError, and a model that draws random numbers
+or remembers its calls is found by giving two different graphs. Nothing compiled is kept in a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from autograd import Value, errstate, no_grad, topological
+from autograd.compiler import TraceError, compile
+from autograd.compiler.trace import Symbol, collector_off, tracing
+from autograd.primitive import bounded, to_float
+from autograd.structure import leaves_of, shaped
+from autograd.value import constant
+
+from .gradients import Batch, loss_of, tell
+from ..labels import is_list
+from ..losses import LOSSES, Loss, cross_entropy, hinge, nll
+from ..module import Module
+from ..optimizer import Array, Optimizer, finite, put
+
+__all__ = ["CompiledSteps", "check_targets", "forward"]
+
+_TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
+FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
+
+
+class CompiledSteps:
+    """Steps of gradient descent on a compiled cost. Between `begin` and `end` the parameters' numbers are in an array.
+
+    TraceError if the model or the loss cannot be compiled.
+    """
+
+    def __init__(self, model: Module, loss: Loss, l2: float, optimizer: Optimizer, xs: Sequence[Any], ys: Sequence[Any],
+                 backend: str = "auto") -> None:
+        self.model, self.loss, self.l2, self.optimizer, self.backend = model, loss, l2, optimizer, backend
+        self.xs, self.ys, self.parameters = xs, ys, model.parameters()
+        place = {p: i for i, p in enumerate(self.parameters)}
+        places = [place[p] for p in optimizer.params]
+        self.places = None if places == list(range(len(place))) else np.array(places)
+        self.mask = np.zeros(len(place))
+        self.mask[[place[w] for w in model.weights()]] = 1.0
+        self.theta: Array | None = None
+        self.gradient: Array | None = None
+        self._compile()
+        self.data = self._arrays(xs, ys)
+        self._taken: tuple[Any, Any] = None, None
+        self._held: tuple[Any, Any] = None, None
+
+    def _compile(self) -> None:
+        self.kept = snapshot(self.model, self.loss)
+        self.outputs_of: Callable[[Sequence[Any]], list[Any]] | None = None
+        with no_grad(), errstate(invalid="ignore", divide="ignore"):
+            self.output = _copy(self.model, self.model.parameters())(self.xs[0])
+        x, y = _symbols(self.xs[0], "x"), _symbols(_encoded(self.loss, self.output, self.ys[0]), "y")
+        L, _ = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss)
+        self.f = compile(L, [self.parameters, leaves_of(x), leaves_of(y)], batch=(1, 2), reduce="sum", backend=self.backend)
+
+    def _arrays(self, xs: Sequence[Any], ys: Sequence[Any]) -> tuple[Array, Array]:
+        return _flat(xs), _flat([_encoded(self.loss, self.output, y) for y in ys])
+
+    # ---- training
+
+    def begin(self) -> None:
+        """Take the parameters' numbers, unless they are here; compile again if the model is not made as it was."""
+        if self.theta is not None:
+            return
+        if not unchanged(self.kept):
+            self._compile()
+        self.theta = np.array([p.data for p in self.parameters])
+
+    def end(self) -> None:
+        """Give them back, with the last gradient; again, if that was interrupted."""
+        if self.theta is not None:
+            put(self.parameters, "data", self.theta)
+            if self.gradient is not None:
+                put(self.parameters, "grad", self.gradient)
+            self.theta = None
+
+    def step(self, batch: Batch) -> float:
+        """n·J of a batch, before a step of the optimizer. FloatingPointError as from `Cost` and `Optimizer.step`."""
+        assert self.theta is not None
+        theta = self.theta
+        total, self.gradient = self.cost(theta, batch)
+        if type(self.optimizer).step is not Optimizer.step:   # the user's own, on Values
+            self.end()
+            self.optimizer.step()
+            self.theta = np.array([p.data for p in self.parameters])
+            return total
+        if self.places is None:
+            x, kept = self.optimizer.moved(theta, self.gradient)
+        else:
+            x = theta.copy()
+            x[self.places], kept = self.optimizer.moved(theta[self.places], self.gradient[self.places])
+        try:
+            self.theta, self.optimizer.kept = x, kept
+        except KeyboardInterrupt:   # both or none
+            self.theta, self.optimizer.kept = x, kept
+            raise
+        return total
+
+    def cost(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        """(n·J, ∂J/∂Θ) of a batch; FloatingPointError as from `Cost`."""
+        n, (X, Y) = len(batch), self._of(batch)
+        try:
+            with np.errstate(all="ignore"):
+                total, g = self.f.value_and_grad(theta, X, Y)
+                if self.l2:
+                    weights = theta * self.mask
+                    total += self.l2 / 2 * weights.dot(weights)
+                    g = g + self.l2 * weights
+                if not (math.isfinite(total) and finite(g)):
+                    raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")
+        except Exception as error:   # of what the kernel met, the graph of an example tells more
+            self.end()
+            tell(error, self.model, self.loss, self.xs, self.ys, batch)
+        return float(total), g / n
+
+    def _of(self, batch: Batch) -> tuple[Array, Array]:
+        if batch is not self._taken[0]:   # the full batch is the same in every epoch
+            self._taken = batch, tuple([part.take(batch, axis=0) for part in self.data])
+        return self._taken[1]  # type: ignore[no-any-return]
+
+    # ---- evaluation
+
+    def mean_loss(self, xs: Sequence[Any], ys: Sequence[Any]) -> float | None:
+        """The mean of L without l2; None where there is none: the eager loss says why."""
+        try:
+            if xs is not self._held[0]:
+                check_targets(self.loss, self.output, ys)
+                self._held = xs, self._arrays(xs, ys)
+            with np.errstate(all="ignore"):
+                mean = self.f(np.array([p.data for p in self.parameters]), *self._held[1]) / len(xs)
+        except Exception:
+            return None
+        return float(mean) if math.isfinite(mean) else None
+
+    def outputs(self, xs: Sequence[Any]) -> list[Any]:
+        """What the model gives for every row."""
+        if self.outputs_of is None:
+            self.outputs_of = forward(self.model, xs, self.backend)
+        return self.outputs_of(xs)
+
+
+def forward(model: Module, xs: Sequence[Any], backend: str = "auto") -> Callable[[Sequence[Any]], list[Any]]:
+    """The function from rows like those of `xs` to outputs as plain numbers; compiled if that pays for so many rows and
+    can be done. It holds as long as the model is made as it is; its parameters may change."""
+    if len(xs) >= FEW_ROWS:
+        try:
+            return _compiled_forward(model, xs, backend) or eager_forward(model)
+        except Exception:
+            pass
+    return eager_forward(model)
+
+
+def eager_forward(model: Module) -> Callable[[Sequence[Any]], list[Any]]:
+    """The same, row by row."""
+    def outputs(xs: Sequence[Any]) -> list[Any]:
+        with no_grad():
+            return [plain(model(x)) for x in xs]
+    return outputs
+
+
+def plain(output: Any) -> Any:
+    """An output as numbers: Values become floats, sequences lists."""
+    if isinstance(output, (list, tuple)):
+        return [plain(part) for part in output]
+    return output.data if isinstance(output, Value) else float(output)
+
+
+def _compiled_forward(model: Module, xs: Sequence[Any], backend: str) -> Callable[[Sequence[Any]], list[Any]] | None:
+    parameters, x = model.parameters(), _symbols(xs[0], "x")
+    found, nodes = traced(lambda model, _: model(x), model)
+    if nodes * len(xs) < LITTLE:
+        return None
+    np.array(shaped(found, [0.0 for _ in leaves_of(found)]), dtype=float)   # ValueError or TypeError unless it is regular
+    f = compile(found, [parameters, leaves_of(x)], batch=1, backend=backend)
+
+    def outputs(xs: Sequence[Any]) -> list[Any]:
+        with np.errstate(all="ignore"):
+            return f(np.array([p.data for p in parameters]), _flat(xs)).tolist()  # type: ignore[no-any-return]
+    return outputs
+
+
+# ---- targets
+
+def check_targets(loss: Loss, output: Any, ys: Sequence[Any]) -> None:
+    """Raise what the loss, if it is one of ours, says about a target that it cannot take beside such an output: compiled,
+    it looks at none."""
+    if not any([loss is known for known in LOSSES.values()]):
+        return
+    output, seen = shaped(output, [constant(0.5) for _ in leaves_of(output)]), set()   # ½: a logit, a score and a probability
+    for i, y in enumerate(ys):
+        if (key := repr(y)) not in seen:
+            seen.add(key)
+            try:
+                with no_grad():
+                    loss(output, y)
+            except Exception as error:
+                error.add_note(f"with the example X[{i}], y[{i}] = {bounded(y)}")
+                raise
+
+
+def _encoded(loss: Loss, output: Any, y: Any) -> Any:
+    """A target as the compiled loss takes it: weights of classes for the cross-entropies, a class for the hinge."""
+    if loss in (cross_entropy, nll) and not is_list(y):
+        return [float(k == y) for k in range(len(output))]
+    if loss is hinge and is_list(y) and is_list(output) and len(output) > 1:
+        return y.index(max(y))
+    return y
+
+
+# ---- tracing
+
+def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any = None) -> tuple[Any, int]:
+    """(graph(model, loss), how many nodes it has); TraceError if it does not hold for all numbers."""
+    parameters = model.parameters()
+    symbols = [Symbol(p.label) for p in parameters]
+    copy, other = _copy((model, loss), parameters), None
+
+    def outputs(of: Any) -> Any:
+        with tracing():
+            return _valued(graph(*of))
+    with collector_off():
+        found, nodes, tries = outputs(copy), 1, 1
+        while nodes and tries * nodes < _TRIES:   # a small graph may come out alike by chance, so it is made more often
+            other = _copy(other or copy, *((symbols,) if other else (parameters, symbols)))
+            nodes = _same(leaves_of(found), leaves_of(outputs(other)), dict(zip(symbols, parameters, strict=True)))
+            tries += 1
+    if not nodes:
+        raise TraceError("called twice, the model or the loss made two different graphs: it draws random numbers, or "
+                         "remembers its calls, and would be compiled as it was once")
+    return found, nodes
+
+
+def _copy(x: Any, parameters: Sequence[Value], instead: Sequence[Value] | None = None) -> Any:
+    """A copy with the same parameters, or others instead: of what it remembers, and how it draws numbers, but not of them."""
+    return deepcopy(x, {id(p): q for p, q in zip(parameters, instead or parameters, strict=True)})
+
+
+def _same(found: list[Value], again: list[Value], parameters: dict[Value, Value]) -> int:
+    """How many nodes a graph has that was traced twice, `parameters` telling whose places symbols took; 0 if it differs."""
+    mine, theirs = topological(*found), topological(*again)
+    results, others = [v for v in mine if v.args], [v for v in theirs if v.args]
+    twin: dict[Value, Value] = dict(parameters)   # from a node of the second graph to that of the first
+    if len(results) != len(others) or len(found) != len(again):
+        return 0
+
+    def same(v: Value, w: Value) -> bool:   # the node; or a number that is made anew in every call
+        return twin.get(w, w) is v or not (v.args or w.args or v.symbolic or w.symbolic or v.data != w.data)
+    for v, w in zip(results, others, strict=True):
+        if v.op is not w.op or len(v.args) != len(w.args) or not all(map(same, v.args, w.args)):
+            return 0
+        twin[w] = v
+    return len(mine) if all(map(same, found, again)) else 0
+
+
+def _valued(outputs: Any) -> Any:
+    return shaped(outputs, [y if isinstance(y, Value) else constant(to_float(y)) for y in leaves_of(outputs)])
+
+
+def _symbols(like: Any, name: str) -> Any:
+    return shaped(like, [Symbol(f"{name}{i}") for i in range(len(leaves_of(like)))])
+
+
+def _flat(rows: Sequence[Any]) -> Array:
+    """Rows of (nested lists of) numbers as an array of shape (n, numbers of one)."""
+    return np.array(rows, dtype=float).reshape(len(rows), -1)
+
+
+# ---- noticing that a model is not made as it was
+
+def snapshot(*roots: Any) -> list[tuple[Any, Any]]:
+    """(a container, what it holds) of the attributes of Modules and the lists, dicts and arrays in them."""
+    found: dict[int, tuple[Any, Any]] = {}
+    stack = list(roots)
+    while stack:
+        x = stack.pop()
+        x = vars(x) if isinstance(x, Module) else x
+        if id(x) in found or not isinstance(x, (list, dict, tuple, np.ndarray)):
+            continue
+        found[id(x)] = x, x.copy() if not isinstance(x, tuple) else x
+        if not isinstance(x, np.ndarray):
+            stack += [part for part in _parts(x) if not isinstance(part, Value)]
+    return list(found.values())
+
+
+def unchanged(kept: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether each of them holds the same objects, and each array the same numbers."""
+    return all([np.array_equal(now, then) if isinstance(then, np.ndarray) else
+                len(now) == len(then) and all(map(is_, _parts(now), _parts(then))) for now, then in kept])
+
+
+def _parts(x: Any) -> Iterable[Any]:
+    return x.values() if isinstance(x, dict) else x

@@ -1,0 +1,254 @@
+"""Training: gradient descent on the cost of examples (xᵢ, yᵢ), in batches of n (CS109B, CS114, CS539).
+
+J(Θ) = (1/n) Σ L(h(xᵢ), yᵢ) + (λ/2n) Σ Θ²     the second sum over the weights, without the biases; λ is `l2`
+epoch   every example once; full batch: n = all of them; stochastic: n = 1; mini-batch: between
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from os import PathLike
+from typing import Any, TextIO
+
+import numpy as np
+
+from autograd import Value
+from autograd.compiler import TraceError
+from autograd.primitive import bounded
+
+from .callbacks import Callback, Checkpoint, History, TrainingState, resume_from, rng_state
+from .compilation import CompiledSteps, check_targets
+from ..data.datasets import Array
+from ..data.examples import not_negative, rows, targets, whole
+from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
+from ..losses import Loss
+from ..module import Module
+from ..optim import OPTIMIZERS, Adam, Optimizer
+from ..schedules import ReduceLROnPlateau, Schedule
+from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
+
+__all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gradients", "executor_gradients", "fit",
+           "predict"]
+
+Rows = list[Any]
+
+
+def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
+        optimizer: Optimizer | str | Callable[[list[Value]], Optimizer] | None = None, lr: float | None = None,
+        epochs: int = 100, batch_size: int | None = None, l2: float = 0.0, shuffle: bool = True, rng: Any = None,
+        validation: float | tuple[Any, Any] | None = None, metrics: Sequence[str] | Mapping[str, Metric] | None = None,
+        schedule: Schedule | Callable[[Optimizer], Schedule] | None = None, callbacks: Iterable[Any] = (),
+        verbose: bool | None = None, compiled: bool | str = "auto", gradients: Gradients | None = None,
+        resume: str | PathLike[str] | None = None, out: TextIO | None = None) -> History:
+    """Train `model` on rows X and targets y; its parameters change, the returned History tells how it went.
+
+    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows
+    loss        a name in nn.losses, a function (output, target) → Value, or "auto": what `choose_loss` says
+    optimizer   an Optimizer of the model's parameters, a name as "sgd" (then `lr` is its learning rate), a function of
+                the parameters, or None: Adam with lr=0.01
+    batch_size  None for all examples in one batch, 1 for stochastic, k for mini-batches; the last may be smaller
+    l2          λ of J. (CS539's slide updates with the averaged gradient plus λΘ; the derivative of J as it is written
+                there is (λ/n)Θ, with n the examples of the batch, and that is what is added here.)
+    shuffle     whether mini-batches are drawn anew in every epoch, by `rng`: a numpy Generator, a seed (the same seed
+                gives the same run, bit for bit) or None for fresh entropy
+    validation  (Xv, yv), or the share of the rows to hold out at random: its mean loss, without l2, is val_loss
+    metrics     ["accuracy"], or {name: function (outputs, targets) → number}, after every epoch
+    schedule    a Schedule of the optimizer or a function of it; it steps after every epoch, ReduceLROnPlateau with
+                val_loss, else with the loss
+    callbacks   objects with methods of `Callback`: EarlyStopping, Checkpoint, your own
+    verbose     None: a progress bar on a terminal if tqdm is installed; True: there, else a line per epoch to `out`
+                (stderr by default); False: nothing
+    compiled    "auto": the graph of one example is compiled once, for all batches, unless the model or the loss branches
+                on a number, which a RuntimeWarning tells; True, or the name of a backend of autograd.compiler: it must be
+                (TraceError); False: eagerly. The losses agree to rounding. Plain numbers that the loss, or a function
+                in the model, takes from outside are read once
+    gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
+    resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
+
+    Ctrl-C ends the training after a whole step of the optimizer: the history of the finished epochs is returned, with
+    `.interrupted` set. A loss, gradient or parameter that becomes nan or infinite raises FloatingPointError with the
+    epoch, the batch, the example and the node, and leaves the parameters of the last finite step. ValueError or
+    TypeError names what else is wrong with the arguments.
+
+    >>> from nn import LinearRegression
+    >>> line = LinearRegression(1)
+    >>> history = fit(line, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], optimizer="sgd", lr=0.3, epochs=200)
+    >>> round(line([10.0]).data, 6), history.loss_name
+    (21.0, 'mse')
+    """
+    xs = rows(X)
+    ys = targets(y, len(xs))
+    L, ys, loss_name = choose_loss(model, xs[0], ys, loss)
+    made = _optimizer(model, optimizer, lr)
+    size = len(xs) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
+    generator = _generator(rng) if (shuffle and size < len(xs)) or isinstance(validation, (int, float)) else None
+    told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
+    state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
+                          generator, rng_state(generator), tuple(told))
+    l2 = not_negative("fit(l2)", l2)
+    metric = metrics_by_name(metrics, model)
+    if resume is not None:
+        resume_from(resume, state)
+    train, held_xs, held_ys = _held_out(validation, xs, ys, state)
+    eager = EagerSteps(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
+    graph = _compiled(compiled, gradients, model, L, l2, made, xs, ys) if state.epoch < state.epochs else None
+    steps, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
+
+    seen = bool(state.callbacks or metric or held_xs)   # whether anybody looks at the parameters between two epochs
+
+    with _progress(verbose, sys.stderr if out is None else out, state) as show:
+        try:
+            state.tell("on_fit_start")
+            while state.epoch < state.epochs and not state.stop:
+                lr = made.lr
+                row = {"epoch": state.epoch + 1, "loss": _epoch(state, steps, train, size, shuffle, seen), "lr": lr}
+                row |= evaluate(model, None, train_xs, train_ys, metric, compiled=graph)
+                row |= {f"val_{name}": x for name, x in
+                        evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1, graph).items()}
+                if isinstance(state.schedule, ReduceLROnPlateau):
+                    state.schedule.step(row.get("val_loss", row["loss"]))
+                elif state.schedule:
+                    state.schedule.step()
+                state.epoch += 1
+                state.history.rows.append(row)
+                show(row)
+                state.tell("on_epoch_end")
+            steps.end()
+        except KeyboardInterrupt:
+            steps.end()   # which the interrupt may have met
+            state.history.interrupted = True
+        except BaseException:
+            steps.end()
+            raise
+        state.tell("on_fit_end")
+    return state.history
+
+
+def _epoch(state: TrainingState, steps: EagerSteps | CompiledSteps, train: Array, size: int, shuffle: bool,
+           seen: bool) -> float:
+    """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
+    n, total = len(train), 0.0
+    order = train[state.rng.permutation(n)] if shuffle and size < n else train
+    watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
+    steps.begin()
+    for number, start in enumerate(range(0, n, size), 1):
+        try:
+            total += steps.step(order[start:start + size] if size < n else order)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
+        if watched:   # by somebody who may look at the parameters, and change them
+            steps.end()
+            state.tell("on_batch_end")
+            steps.begin()
+    if seen:
+        steps.end()
+    return total / n
+
+
+def _defined(callback: Any, event: str) -> bool:
+    """Whether it does something at that event."""
+    method = getattr(callback, event, None)
+    return method is not None and getattr(method, "__func__", None) is not getattr(Callback, event)
+
+
+def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
+              xs: Rows, ys: Rows) -> CompiledSteps | None:
+    """The steps, compiled; None if they are to be eager, or cannot be compiled, which is told in a warning."""
+    if gradients is not None and compiled not in ("auto", False):
+        raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
+    if gradients is not None or compiled is False:
+        return None
+    backend = compiled if isinstance(compiled, str) else "auto"
+    try:
+        steps = CompiledSteps(model, loss, l2, optimizer, xs, ys, backend)
+    except Exception as error:
+        if compiled != "auto":
+            raise
+        if not isinstance(error, TraceError):   # is it wrong eagerly, too?
+            diagnose(model, loss, xs, ys, [0])
+        warnings.warn(f"fit() trains eagerly, which is slower: {error} (compiled=False says that this is meant)",
+                      RuntimeWarning, stacklevel=3)
+        return None
+    check_targets(loss, steps.output, ys)
+    return steps
+
+
+def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
+    rate: dict[str, Any] = {} if lr is None else {"lr": lr}
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(f"fit(optimizer={bounded(optimizer)}): there are {', '.join(OPTIMIZERS)}")
+        return OPTIMIZERS[optimizer.lower()](model.parameters(), **rate)
+    if optimizer is None:
+        return Adam(model.parameters(), **{"lr": 0.01, **rate})
+    made = optimizer if isinstance(optimizer, Optimizer) else optimizer(model.parameters(), **rate)
+    if not isinstance(made, Optimizer):
+        raise TypeError(f"fit(optimizer=…) gave {bounded(made)}: it must be an Optimizer, as "
+                        "nn.SGD(model.parameters(), lr=0.1)")
+    if made is optimizer and lr is not None:
+        raise ValueError(f"fit(lr={lr!r}) and an optimizer that has lr={made.lr!r}: give one of them")
+    if not set(made.params) <= set(model.parameters()):
+        raise ValueError("fit(optimizer=…) changes parameters that are not the model's: make it of this model.parameters()")
+    return made
+
+
+def _schedule(schedule: Any, optimizer: Optimizer) -> Schedule | None:
+    if schedule is None:
+        return None
+    made = schedule if isinstance(schedule, Schedule) else schedule(optimizer)
+    if not isinstance(made, Schedule):
+        raise TypeError(f"fit(schedule=…) gave {bounded(made)}: it must be a Schedule, as nn.StepLR(optimizer, 10)")
+    if made.optimizer is not optimizer:
+        raise ValueError("fit(schedule=…) belongs to another optimizer: make it of the optimizer that fit gets, or give "
+                         "a function, as schedule=lambda optimizer: StepLR(optimizer, 10)")
+    return made
+
+
+def _generator(rng: Any) -> Any:
+    return np.random.default_rng(rng)
+
+
+def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[Array, Rows, Rows]:
+    """(the numbers of the examples to train on, the rows to validate with, their targets)."""
+    everything = np.arange(len(xs))
+    if validation is None:
+        return everything, [], []
+    if not isinstance(validation, (int, float)):
+        held = rows(validation[0], "Xv")
+        return everything, held, targets(validation[1], len(held), "yv")
+    n, k = len(xs), round(validation * len(xs)) if 0 < validation < 1 else 0
+    if not 0 < k < n:
+        raise ValueError(f"fit(validation={validation!r}) of {n} rows holds out {k}: give a share between 0 and 1 that "
+                         "leaves rows on both sides, or (Xv, yv)")
+    now, state.rng.bit_generator.state = rng_state(state.rng), state.rng_start
+    order = state.rng.permutation(n)
+    if now != state.rng_start:   # a resumed training, which has drawn more since
+        state.rng.bit_generator.state = now
+    out = np.sort(order[:k])
+    return np.sort(order[k:]), [xs[i] for i in out], [ys[i] for i in out]
+
+
+@contextmanager
+def _progress(verbose: bool | None, out: TextIO, state: TrainingState) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A function that shows a finished epoch: in a bar, in a line, or not at all."""
+    bar = None
+    if verbose is not False and out.isatty():
+        with suppress(ImportError):
+            from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+            bar = tqdm(total=state.epochs, initial=state.epoch, file=out, unit="epoch")
+
+    def show(row: Mapping[str, Any]) -> None:
+        text = ", ".join([f"{name} {x:.4g}" for name, x in row.items() if name != "epoch"])
+        if bar is not None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update()
+        elif verbose:
+            print(f"epoch {row['epoch']}/{state.epochs}: {text}", file=out, flush=True)
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()

@@ -1,0 +1,155 @@
+"""What a model gives and how good it is: predictions, the loss that suits the targets, accuracy, confusion matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from autograd import errstate, no_grad
+from autograd.primitive import bounded
+
+from .compilation import CompiledSteps, eager_forward, forward, plain
+from ..data.examples import one_hot_targets, rows, targets
+from .gradients import loss_of
+from ..losses import LOSSES, OUTPUT_UNITS, Loss
+from ..module import Module
+
+__all__ = ["Metric", "accuracy", "choose_loss", "confusion_matrix", "evaluate", "metrics_by_name", "predict"]
+
+Metric = Callable[[list[Any], list[Any]], float]   # (outputs, targets) → a number
+
+
+def predict(model: Module, X: Any) -> list[Any]:
+    """The model's output for every row of X, as a float or a list of floats; nothing is recorded.
+
+    Of many rows it is computed by a compiled graph, if the model has one for all rows: to 1e-12 the same numbers.
+
+    >>> from nn import LinearRegression
+    >>> predict(LinearRegression(2), [[1.0, 2.0], [3.0, 4.0]])
+    [0.0, 0.0]
+    """
+    xs = rows(X)
+    return forward(model, xs)(xs)
+
+
+def choose_loss(model: Module, x: Any, y: list[Any], loss: str | Loss = "auto") -> tuple[Loss, list[Any], str]:
+    """(the loss, the targets as it takes them, its name) for a model, one row x and all targets y.
+
+    "auto" takes the output unit that the model says (`unit`), else it is told by the outputs and targets: one output
+    and only 0 and 1 → binary, several outputs and class indices or one-hot rows → discrete, else continuous. Its loss is
+    that of `OUTPUT_UNITS`, for logits; binary_cross_entropy if the model ends in a sigmoid.
+    """
+    with no_grad(), errstate(invalid="ignore", divide="ignore"):
+        output = plain(model(x))
+    width = len(output) if isinstance(output, list) else 1
+    classes = width > 1 and all([not isinstance(t, list) and t == int(t) for t in y])
+    if classes:
+        for i, t in enumerate(y):
+            if not 0 <= t < width:
+                raise ValueError(f"y[{i}] is the class {t:g}, but the model has the outputs 0 to {width - 1}: "
+                                 "count classes from 0, and give the model one output for each")
+        y = [int(t) for t in y]
+    if loss == "auto":
+        binary = width == 1 and all([not isinstance(t, list) and t in (0, 1) for t in y])
+        discrete = classes or (width > 1 and one_hot_targets(y, width))
+        unit = getattr(model, "unit", "binary" if binary else "discrete" if discrete else "continuous")
+        loss = "binary_cross_entropy" if unit == "binary" and ends_in_sigmoid(model) else OUTPUT_UNITS[unit].loss
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            raise ValueError(f"fit(loss={bounded(loss)}): there are auto, {', '.join(LOSSES)}, or give a function")
+        return LOSSES[loss], y, loss
+    return loss, y, getattr(loss, "__name__", type(loss).__name__)
+
+
+def ends_in_sigmoid(model: Module) -> bool:
+    """Whether the last units are sigmoids, so that the outputs are probabilities and no logits."""
+    while getattr(model, "modules", None):
+        model = model.modules[-1]  # type: ignore[attr-defined]
+    return getattr(model, "output", getattr(model, "activation", None)) in ("sigmoid", "logistic")
+
+
+def metrics_by_name(metrics: Sequence[str] | Mapping[str, Metric] | None, model: Module) -> dict[str, Metric]:
+    """{name: function}; "accuracy" is known by its name."""
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    for name in metrics or ():
+        if name != "accuracy":
+            raise ValueError(f"fit(metrics=[{bounded(name)}]): by name there is 'accuracy'; give others as {{name: function}}")
+    threshold = 0.5 if ends_in_sigmoid(model) else 0.0
+
+    def accuracy_of(outputs: list[Any], y: list[Any]) -> float:
+        return _agreement([_class(output, threshold) for output in outputs], y)
+    return {"accuracy": accuracy_of} if metrics else {}
+
+
+def evaluate(model: Module, loss: Loss | None, xs: Sequence[Any], ys: Sequence[Any], metrics: Mapping[str, Metric],
+             epoch: int = 0, compiled: CompiledSteps | None = None) -> dict[str, float]:
+    """The mean loss (unless `loss` is None) and the metrics of the examples, without recording; by `compiled` graphs, if any.
+
+    FloatingPointError naming the epoch and the example if its loss is nan or infinite.
+    """
+    if not xs or (loss is None and not metrics):
+        return {}
+    found: dict[str, float] = {}
+    outputs = None
+    with no_grad(), errstate(invalid="ignore", divide="ignore"):
+        mean = compiled.mean_loss(xs, ys) if compiled and loss else None
+        if loss is not None and mean is None:
+            outputs = [model(x) for x in xs]
+            losses = [loss_of(loss, output, y).data for output, y in zip(outputs, ys, strict=True)]
+            for i, L in enumerate(losses):
+                if not math.isfinite(L):
+                    raise FloatingPointError(f"epoch {epoch}: the loss of validation example {i} is {L:g}")
+            mean = sum(losses) / len(xs)
+        if mean is not None:
+            found["loss"] = mean
+        if not metrics:
+            return found
+        numbers = plain(outputs) if outputs else compiled.outputs(xs) if compiled else eager_forward(model)(xs)
+    return found | {name: float(metric(numbers, list(ys))) for name, metric in metrics.items()}
+
+
+def accuracy(model: Module, X: Any, y: Any, threshold: float | None = None) -> float:
+    """The share of rows whose class is predicted.
+
+    Several outputs: the class is the largest output's; targets are indices or one-hot rows. One output: the class
+    is 1 where it exceeds `threshold`: by default ½ if the model ends in a sigmoid, else 0, as for a logit; targets are
+    0 and 1, or −1 and 1.
+
+    >>> from nn import gate
+    >>> accuracy(gate("XNOR"), [[0, 0], [0, 1], [1, 0], [1, 1]], [1, 0, 0, 1])
+    1.0
+    """
+    outputs = predict(model, X)
+    threshold = threshold if threshold is not None else 0.5 if ends_in_sigmoid(model) else 0.0
+    return _agreement([_class(output, threshold) for output in outputs], targets(y, len(outputs)))
+
+
+def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], classes: int) -> list[list[int]]:
+    """How often class i (row) was predicted as class j (column).
+
+    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2)
+    [[1, 1], [0, 1]]
+    """
+    if len(truth) != len(predicted):
+        raise ValueError(f"confusion_matrix() of {len(truth)} truths and {len(predicted)} predictions: give "
+                         "one of each per row")
+    counts = [[0] * classes for _ in range(classes)]
+    for i, (t, p) in enumerate(zip(truth, predicted, strict=True)):
+        if not (0 <= t < classes and 0 <= p < classes and t == int(t) and p == int(p)):
+            raise ValueError(f"confusion_matrix(): example {i} is of class {t}, predicted as {p}; there are 0 to {classes - 1}")
+        counts[int(t)][int(p)] += 1
+    return counts
+
+
+def _class(output: Any, threshold: float) -> int:
+    if isinstance(output, list):
+        return max(range(len(output)), key=output.__getitem__)
+    return int(output > threshold)
+
+
+def _agreement(predicted: Sequence[int], y: Sequence[Any]) -> float:
+    """The share of classes that are those of the targets."""
+    truth = [_class(t, 0.0) if isinstance(t, list) or t < 0 else t for t in y]
+    return sum([p == t for p, t in zip(predicted, truth, strict=True)]) / len(truth)

@@ -1,0 +1,158 @@
+"""What the explorer shows, as data for JSON: every node and edge, both sweeps, the rows of the ξ table. No pictures here.
+
+    edge        a node's use of one operand: i-k is operand k of node i of the topological order
+    trace       a backward pass edge by edge: [edge, the term g·d that it adds, the sum that its operand has then]
+
+Every number is the engine's. A finite one is a JSON number, which keeps all its digits; nan, inf and −inf are text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from autograd.derive import formulas
+from autograd.steps import Step, steps, xi_names
+from autograd.sweep import dependents, forward, numbers, times_numbers
+from autograd.value import Value, constant
+
+from ..graphs.drawing import SYMBOLS
+from ..formulas.notation import TEXT, formula
+from ..graphs.svg import whole
+from ..formulas.tables import _simple
+
+__all__ = ["described", "isolated", "names_of", "parameter_names", "symbols_of"]
+
+Edge = tuple[int, int]
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+")
+
+
+def names_of(order: Sequence[Value], parameters: Mapping[Value, str]) -> dict[Value, str]:
+    """What leaves and rows are called: as in the ξ table; a leaf without a row there, as the module calls it, or x1, x2 …"""
+    names = xi_names(order[-1])
+    taken = {*names.values()}
+    free = (name for n in count(1) if (name := f"x{n}") not in taken)
+    for v in order:
+        if not (v.args or v.constant) and (v.label is None or v not in names):
+            names[v] = parameters.get(v) or names.get(v) or next(free)
+    return names
+
+
+def parameter_names(named: Iterable[tuple[str, Value]]) -> dict[Value, str]:
+    """What a module calls its parameters, in short: layers.0.neurons.2.w.1 is w0_2_1, unless that names two of them."""
+    whole = {p: name for name, p in named}
+    short = {p: (re.findall(r"[^\W\d]+", name) or ["x"])[-1] + "_".join(re.findall(r"\d+", name)) for p, name in whole.items()}
+    return short if len({*short.values()}) == len(short) else whole
+
+
+def symbols_of(order: Sequence[Value], names: Mapping[Value, str]) -> dict[Value, str]:
+    """How every node is written: a node without a name, by its formula in terms of the others."""
+    return {v: isolated(TEXT.symbol(names[v]) if v in names else f"{formula(v, names):9}") for v in order}
+
+
+def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping[Value, str]) -> dict[str, Any]:
+    """The nodes, edges, sweeps and rows; forward mode by each of the `variables`."""
+    place = {v: i for i, v in enumerate(order)}
+    needed = dependents(order, [v for v in order if not (v.args or v.constant)])
+    symbols = symbols_of(order, names)
+    edges = [(i, k) for i in reversed(range(len(order))) for k, a in enumerate(order[i].args) if a in needed]
+    where = {edge: e for e, edge in enumerate(edges)}
+    right, wrong = trace(order, edges), trace(order, impatient(order, edges))
+    rows, row_of = _rows(order, names)
+    tangents = [forward(order, {x: 1.0}, numbers, times_numbers) for x in variables]
+    found = {
+        "nodes": [{
+            "name": symbols[v], "full": whole(str(v.label or "")), "op": SYMBOLS.get(v.op.name, v.op.name) if v.op else "",
+            "formula": isolated(formula(v, names)) if v.args else "", "args": [place[a] for a in v.args], "value": v.data,
+            "mark": mark(v), "row": row_of.get(v, -1), "varies": v in needed} for v in order],
+        "edges": [{"head": i, "tail": place[order[i].args[k]], "key": f"{i}-{k}", "partial": numbers(order[i])[k],
+                   "formula": _derivative(formulas(order[i])[k], order[i], names)} for i, k in edges],
+        "backward": [(where[edge], term, total) for edge, term, total in right],
+        "wrong": [(where[edge], term, total) for edge, term, total in wrong],
+        "rows": [{"node": place[v], "partials": [
+            {"name": f"∂{symbols[v]}/∂{symbols[p.arg]}", "formula": _derivative(p.formula, v, names), "value": p.number}
+            for p in (step.partials if step else ())]} for v, step in rows],
+        "variables": [{"node": place[x], "nodes": [place[v] for v in t], "tangents": [*t.values()]}
+                      for x, t in zip(variables, tangents, strict=True)],
+    }
+    return {key: _portable(part) for key, part in found.items()}
+
+
+def trace(order: Sequence[Value], edges: Iterable[Edge]) -> list[tuple[Edge, float, float]]:
+    """The chain rule, edge by edge in the given order."""
+    total = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+    found = []
+    for i, k in edges:
+        v = order[i]
+        term = times_numbers(total[v], numbers(v)[k])
+        if term is not None:
+            total[v.args[k]] += term
+        found.append(((i, k), term or 0.0, total[v.args[k]]))
+    return found
+
+
+def impatient(order: Sequence[Value], edges: Sequence[Edge]) -> Iterator[Edge]:
+    """A wrong order: depth first, so that a node passes its adjoint on with the first contribution, not the last."""
+    place = {v: i for i, v in enumerate(order)}
+    below: dict[int, list[Edge]] = {}
+    for edge in edges:
+        below.setdefault(edge[0], []).append(edge)
+    stack = below.pop(len(order) - 1, [])[::-1]
+    while stack:
+        i, k = stack.pop()
+        yield i, k
+        stack += below.pop(place[order[i].args[k]], [])[::-1]
+
+
+def mark(v: Value) -> str:
+    """A word on what went wrong at this node, and here first; empty if nothing did."""
+    operands = [a.data for a in v.args]
+    if math.isnan(v.data):
+        return "" if any(map(math.isnan, operands)) else f"⚠ nan {'arose' if operands else 'given'} here"
+    if not all(map(math.isfinite, operands)):
+        return ""
+    if math.isinf(v.data):
+        return f"⚠ ∞ {'arose' if operands else 'given'} here"
+    if v.op is None:
+        return ""
+    if v.op.name == "relu" and operands[0] <= 0:
+        return "⊘ dead ReLU"
+    return "" if all(map(math.isfinite, numbers(v))) else "⚠ slope not finite"
+
+
+def isolated(text: str) -> str:
+    """Words that run from right to left, kept from turning the formula around them."""
+    return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
+
+
+def _rows(order: Sequence[Value], names: Mapping[Value, str]) -> tuple[list[tuple[Value, Step | None]], dict[Value, int]]:
+    """The rows of the ξ table, leaves first, and for every node its row: that which it folds into, if it has none."""
+    try:
+        found = {step.node: step for step in steps(order[-1], rows="all").rows}
+    except FloatingPointError:   # the gradient is nan: the explorer shows where
+        found = {}
+    rows = [v for v in order if v in names and not v.args] + [v for v in order if v in names and v.args]
+    row_of = {v: i for i, v in enumerate(rows)}
+    for v in reversed(order):
+        for a in v.args:
+            if v in row_of:
+                row_of.setdefault(a, row_of[v])
+    return [(v, found.get(v)) for v in rows], row_of
+
+
+def _derivative(d: Any, v: Value, names: Mapping[Value, str]) -> str:
+    """A local partial of `v`, a Value or a plain number, in terms of the other nodes."""
+    others = {u: name for u, name in names.items() if u is not v}   # so that of e^ξ1 it is e^ξ1, as in the lecture
+    return isolated(_simple(d if isinstance(d, Value) else constant(float(d)), others)(TEXT))
+
+
+def _portable(x: Any) -> Any:
+    """JSON has no nan and no infinity: they become text."""
+    if isinstance(x, dict):
+        return {key: _portable(part) for key, part in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_portable(part) for part in x]
+    return repr(x) if isinstance(x, float) and not math.isfinite(x) else x
