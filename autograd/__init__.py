@@ -15,7 +15,8 @@ from .derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .functions import *  # noqa: F403
 from .graph import topological
 from .primitive import PRIMITIVES, Primitive, errstate, primitive
-from .value import Value, no_grad
+from .recording import no_grad
+from .value import Value
 
 if TYPE_CHECKING:
     from .compiler import Compiled, TraceError, compile_function

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
-from .primitive import PRIMITIVES, to_float
+from .conversion import to_float
+from .primitive import PRIMITIVES
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,

@@ -21,12 +21,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, overload
 
+from .conversion import bounded, to_float
+from .faults import blame, check_unchanged
 from .graph import topological
-from .primitive import bounded, errstate, to_float
+from .primitive import errstate
 from .primitives import add, mul, pow_, strong_mul
+from .recording import recording
 from .structure import leaves_of, nested, shaped, variables
-from .sweep import blame, check_unchanged, dependents, forward, numbers, power_slopes, reverse, times_numbers
-from .value import Value, constant, recording
+from .sweep import dependents, forward, numbers, power_slopes, reverse, times_numbers
+from .value import Value, literal
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -96,7 +99,7 @@ def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Valu
     if not symbolic:
         return results
     known = set(order)   # a derivative may be a variable of the expression; the answer is a node of its own all the same
-    return [constant(x) if not isinstance(x, Value) else x * 1.0 if x in known else x for x in results]
+    return [literal(x) if not isinstance(x, Value) else x * 1.0 if x in known else x for x in results]
 
 
 def _number(x: Any) -> float:
@@ -284,7 +287,7 @@ def _function(f: Any, name: str) -> Function:
 
 def _outputs(output: Any) -> list[Value]:
     what = "the result of a function to differentiate"
-    return [y if isinstance(y, Value) else constant(to_float(y, what)) for y in leaves_of(output)]
+    return [y if isinstance(y, Value) else literal(to_float(y, what)) for y in leaves_of(output)]
 
 
 def _result(output: Any, symbolic: bool) -> Any:

@@ -19,9 +19,9 @@ from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
-from . import functions
-from . import primitives
-from .primitive import Primitive, bounded
+from . import functions, primitives
+from .conversion import bounded
+from .primitive import Primitive
 from .value import Value
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]

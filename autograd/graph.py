@@ -1,17 +1,36 @@
-"""The one place that walks a graph."""
+"""A graph, and the one place that walks it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from .value import Value
+from .primitive import Primitive
 
-__all__ = ["topological"]
+__all__ = ["N", "Node", "topological"]
 
 
-def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
+class Node(Protocol):
+    """What sweeps ask of a node: a Value is one. A leaf has no `op` and no `args`."""
+
+    op: Primitive | None
+    args: tuple[Any, ...]
+    constant: bool
+    label: str | None
+    grad: float
+    _data: float
+    _time: int
+
+    def _name(self) -> str: ...
+
+    def detach(self) -> Any:
+        """A constant of the same number."""
+
+
+N = TypeVar("N", bound=Node)
+
+
+def topological(*roots: N, stop: Collection[N] = ()) -> list[N]:
     """The roots and the nodes below them, each once, arguments before results; what `stop` holds is not entered.
 
     Iterative, so of any depth; in the order of computation, so the same in every run. RuntimeError for a cycle,
@@ -22,15 +41,15 @@ def topological(*roots: Value, stop: Collection[Value] = ()) -> list[Value]:
     >>> [v.label or v.op.name for v in topological(a * b + a)]
     ['a', 'b', 'mul', 'add']
     """
-    order: list[Value] = []
-    done: set[Value] = set()
-    rest: dict[Value, Iterator[Value]] = {}   # of a node with many arguments, those not yet looked at
+    order: list[N] = []
+    done: set[N] = set()
+    rest: dict[N, Iterator[N]] = {}   # of a node with many arguments, those not yet looked at
     unchecked = 1000                          # how long a path may be before it is looked through for a cycle
     for root in roots:
         path = [] if root in done else [root]   # from the root down; in a graph without a cycle no node is on it twice
         while path:
             v = path[-1]
-            args: Iterable[Value] = v.args
+            args: Iterable[N] = v.args
             if len(v.args) > 2:
                 args = rest.setdefault(v, iter(args))
             for a in args:

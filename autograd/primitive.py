@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from .conversion import bounded, to_float
+
 __all__ = ["PRIMITIVES", "Primitive", "errstate", "primitive", "to_float"]
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -148,44 +150,3 @@ def primitive(name: str) -> Primitive:
     except KeyError:
         raise KeyError(f"no primitive is called {bounded(name)}: define it before it is used or loaded") from None
 
-
-def to_float(x: Any, where: str = "Value()") -> float:
-    """The number at the door: int, bool, float, Fraction, Decimal, numpy scalars and 0-d arrays become a float.
-
-    TypeError for what is not one real number, OverflowError for an int beyond the largest float.
-
-    >>> to_float(True), to_float(7)
-    (1.0, 7.0)
-    """
-    kind = type(x)
-    if kind is float:
-        return x  # type: ignore[no-any-return]
-    if hasattr(kind, "__primitive__"):
-        raise TypeError(f"{where} got a {kind.__name__}: use it as it is, or its .data for a new number")
-    if isinstance(x, (str, bytes, bytearray)):
-        raise TypeError(f"{where} got the text {bounded(x)}: convert it with float() first")
-    if getattr(x, "shape", ()) != ():
-        raise TypeError(f"{where} got an array of shape {bounded(x.shape)}: make one Value of each element")
-    if getattr(getattr(x, "dtype", None), "kind", "") == "O" and hasattr(x, "item"):
-        return to_float(x.item(), where)
-    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "f") not in "fiub" or not (
-            hasattr(kind, "__float__") or hasattr(kind, "__index__")):
-        raise TypeError(f"{where} got {bounded(x)} of type {kind.__name__}: it needs one real number")
-    try:
-        return float(x)
-    except OverflowError:
-        raise OverflowError(f"{where} got an int beyond the largest float, 1.8e308: scale it first") from None
-
-
-def bounded(x: object, width: int = 60) -> str:
-    """repr(x) in one line of at most `width` characters, for error messages.
-
-    >>> bounded("a" * 100, 12)
-    "'aaaaaaaaaa…"
-    """
-    try:
-        text = repr(x[: 2 * width] if isinstance(x, (str, bytes, bytearray, list, tuple)) else x)
-    except Exception:  # a broken __repr__ must not hide the error that is being told
-        text = object.__repr__(x)
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[:width - 1] + "…"

@@ -18,11 +18,12 @@ from itertools import count
 from typing import Any
 
 from . import primitives as p
+from .conversion import bounded
 from .derive import formulas, times
+from .faults import blame, check_unchanged
 from .graph import topological
-from .primitive import bounded
-from .sweep import blame, check_unchanged, dependents, forward, numbers, reverse, times_numbers
-from .value import Value, constant
+from .sweep import dependents, forward, numbers, reverse, times_numbers
+from .value import Value, literal
 
 __all__ = ["Partial", "Step", "Steps", "steps", "xi_names"]
 
@@ -185,4 +186,4 @@ def _partials(v: Value, names: dict[Value, Any], depends: set[Value]) -> tuple[P
     inner = topological(v, stop=names)
     args = list(dict.fromkeys([a for u in inner for a in u.args if a in names and a in depends]))
     found = reverse(inner, {v: 1.0}, dependents(inner, args), formulas, times)
-    return tuple([Partial(a, d if isinstance(d := found.get(a, 0.0), Value) else constant(float(d))) for a in args])
+    return tuple([Partial(a, d if isinstance(d := found.get(a, 0.0), Value) else literal(float(d))) for a in args])

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .graph import N, Node
 from .primitive import errstate
 from .primitives import add, mul, pow_
 
-if TYPE_CHECKING:
-    from .value import Value
-
-Local = Callable[["Value"], Sequence[Any]]   # a node's local partials
+Local = Callable[[Any], Sequence[Any]]       # a node's local partials
 Times = Callable[[Any, Any], Any]             # the product of two derivatives, None for a strong zero
 
 
-def sweep(root: Value, order: Sequence[Value]) -> None:
+def sweep(root: Node, order: Sequence[Node]) -> None:
     """Set v.grad = ∂root/∂v on every node of the topological `order`.
 
     Sums and products are written out: 1.5 times faster than asking every node's primitive (tests/benchmarks/eager.py)."""
@@ -48,8 +46,7 @@ def sweep(root: Value, order: Sequence[Value]) -> None:
                         a.grad += g * d
 
 
-def reverse(order: Sequence[Value], seeds: Mapping[Value, Any], needed: Collection[Value],
-            local: Local, times: Times) -> dict[Value, Any]:
+def reverse(order: Sequence[N], seeds: Mapping[N, Any], needed: Collection[N], local: Local, times: Times) -> dict[N, Any]:
     """The adjoint of every `needed` node of `order`: `seeds` on the roots, carried down by the local partials."""
     adjoint = dict(seeds)
     for v in reversed(order):
@@ -63,7 +60,7 @@ def reverse(order: Sequence[Value], seeds: Mapping[Value, Any], needed: Collecti
     return adjoint
 
 
-def forward(order: Sequence[Value], seeds: Mapping[Value, Any], local: Local, times: Times) -> dict[Value, Any]:
+def forward(order: Sequence[N], seeds: Mapping[N, Any], local: Local, times: Times) -> dict[N, Any]:
     """The tangent of every node of `order` that depends on the seeds."""
     tangent = dict(seeds)
     for v in order:
@@ -74,7 +71,7 @@ def forward(order: Sequence[Value], seeds: Mapping[Value, Any], local: Local, ti
     return tangent
 
 
-def dependents(order: Iterable[Value], xs: Iterable[Value]) -> set[Value]:
+def dependents(order: Iterable[N], xs: Iterable[N]) -> set[N]:
     """`xs` and the nodes of `order` that depend on them."""
     found = set(xs)
     for v in order:
@@ -83,7 +80,7 @@ def dependents(order: Iterable[Value], xs: Iterable[Value]) -> set[Value]:
     return found
 
 
-def numbers(v: Value) -> Sequence[float]:
+def numbers(v: Node) -> Sequence[float]:
     """The local partials of `v` under IEEE rules: infinite at a pole, nan where there is none; never raises."""
     op, xs = v.op, [a._data for a in v.args]
     assert op is not None
@@ -91,10 +88,9 @@ def numbers(v: Value) -> Sequence[float]:
         if op is pow_ and v.args[1].constant:
             return power_slopes(*xs)
         return op.partials(v._data, *xs)  # type: ignore[no-any-return]
-    except (ArithmeticError, ValueError):   # Python's 1/0 raises; that of Values, below, is inf
-        from .value import Value, no_grad
-        with errstate(invalid="ignore", divide="ignore"), no_grad():
-            return [d.data if isinstance(d, Value) else d for d in op.partials(Value(v._data), *map(Value, xs))]
+    except (ArithmeticError, ValueError):   # Python's 1/0 raises; that of Values is inf
+        with errstate(invalid="ignore", divide="ignore"):
+            return [getattr(d, "_data", d) for d in op.partials(v.detach(), *[a.detach() for a in v.args])]
 
 
 def power_slopes(x: Any, n: float) -> tuple[Any, float]:
@@ -107,31 +103,3 @@ def times_numbers(g: float, d: float) -> float | None:
     """g · d, with a strong zero in g."""
     return g * d if g else None
 
-
-def check_unchanged(order: Sequence[Value]) -> None:
-    """RuntimeError if a leaf was assigned after a node of `order` was computed from it."""
-    newest = max([v._time for v in order if not v.args], default=0)
-    for v in order:
-        if v._time < newest:
-            for a in v.args:
-                if a._time > v._time:
-                    raise RuntimeError(f"the data of {a!r} was assigned after {v._name()} was computed from its old "
-                                       "number: build the expression again, or differentiate before assigning")
-
-
-def blame(order: Sequence[Value], adjoint: Callable[[Value], float | None]) -> None:
-    """Say where a gradient became nan: FloatingPointError, unless a leaf itself is nan or infinite."""
-    if not all([math.isfinite(v._data) for v in order if not v.args]):
-        return
-    advice = next((v.op.advice for v in order if v.op and not math.isfinite(v._data)), "")
-    for v in reversed(order):
-        g = adjoint(v)
-        if v.op and g and g == g:
-            for a, d in zip(v.args, numbers(v), strict=True):
-                if math.isinf(g * d) and math.isfinite(g):   # here it became infinite, to meet a 0 below
-                    advice = advice or v.op.advice
-                if g * d != g * d and not a.constant:
-                    raise FloatingPointError(f"nan gradient of {a._name()}: {v._name()} has slope {d:g} there and "
-                                             f"receives {g:g} from above; {advice or v.op.advice or 'it has no derivative'}")
-    raise FloatingPointError("nan gradient: infinite contributions of both signs meet in one node"
-                             + (f"; {advice}" if advice else ""))

@@ -13,9 +13,8 @@ except ImportError as error:
                       "install xigrad in an environment of its own") from error
 
 from .activations import ACTIVATIONS, Activation, GeneralisedReLU, activation, generalised_relu, maxout, piecewise_linear
-from .training.scipy import minimize
-from .training.callbacks import Callback, Checkpoint, EarlyStopping, History
-from .data.rows import (
+from .conv import AvgPool2d, Conv2d, Flatten, MaxPool2d
+from .data import (
     DATASETS,
     DataError,
     Dataset,
@@ -32,11 +31,20 @@ from .data.rows import (
     one_hot,
     train_test_split,
 )
-from .training.estimators import NeuralNetClassifier, NeuralNetRegressor
-from .training.gradients import eager_gradients, executor_gradients
-from .conv import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from .init import INITIALISERS, initialiser
 from .layers import MLP, Layer, Maxout, Neuron, Sequential
+from .lectures import (
+    GAN,
+    GATES,
+    LeNet,
+    LinearRegression,
+    LogisticRegression,
+    OneVsRest,
+    Perceptron,
+    SoftmaxRegression,
+    descend,
+    gate,
+)
 from .losses import (
     LOSSES,
     OUTPUT_UNITS,
@@ -52,14 +60,25 @@ from .losses import (
     perceptron_loss,
     squared_error,
 )
-from .lectures.models import LinearRegression, LogisticRegression, OneVsRest, Perceptron, SoftmaxRegression, descend
 from .module import Module
-from .lectures.networks import GAN, GATES, LeNet, gate
 from .optim import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from .saving.models import load, load_extra, register, save
+from .saving import load, load_extra, register, save
 from .schedules import CosineAnnealingLR, ExponentialLR, ReduceLROnPlateau, StepLR
-from .training.scores import accuracy, confusion_matrix, predict
-from .training.fit import fit
+from .training import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    History,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+    accuracy,
+    confusion_matrix,
+    eager_gradients,
+    executor_gradients,
+    fit,
+    minimize,
+    predict,
+)
 
 __all__ = [
     "ACTIVATIONS", "DATASETS", "GAN", "GATES", "INITIALISERS", "LOSSES", "MLP", "OPTIMIZERS", "OUTPUT_UNITS", "SGD",

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from autograd import Value
-from autograd.value import constant
+from autograd.value import literal
 
 from .activations import Function, maxout
+from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
-from .layers import at_least_1, inputs, named
+from .layers import inputs, named
 from .module import Module
 
 __all__ = ["AvgPool2d", "Conv2d", "Flatten", "MaxPool2d"]
@@ -171,7 +172,7 @@ def places(n: int, k: int, stride: int, of: Module) -> range:
 
 def total(terms: list[Value]) -> Value:
     """The sum; 0 of nothing, as where a window sees only padding."""
-    return reduce(add, terms) if terms else constant(0.0)
+    return reduce(add, terms) if terms else literal(0.0)
 
 
 def sides(name: str, k: int | Sequence[int]) -> tuple[int | tuple[int, int], tuple[int, int]]:

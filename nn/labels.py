@@ -6,7 +6,7 @@ from typing import Any
 
 from autograd import Value, sign
 from autograd.compiler import TraceError
-from autograd.primitive import bounded, to_float
+from autograd.conversion import bounded, to_float
 
 __all__ = ["classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic"]
 

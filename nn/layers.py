@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from operator import add, index
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from autograd import Value
-from autograd.primitive import bounded, to_float
-from autograd.value import constant
+from autograd.conversion import bounded, to_float
+from autograd.value import literal
 
 from .activations import Function, activation, activation_name, maxout
+from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
 from .module import Module
 
@@ -205,7 +206,7 @@ def inputs(x: Any, n: int, to: Module) -> list[Value]:
     if len(xs) != n:
         raise ValueError(f"{to.called()} takes {n} input{'s' * (n != 1)}, and was given {len(xs)}")
     try:
-        return [v if isinstance(v, Value) else constant(to_float(v)) for v in xs]
+        return [v if isinstance(v, Value) else literal(to_float(v)) for v in xs]
     except TypeError as error:
         raise TypeError(f"an input of {to.called()} is no number: {error}") from None
 
@@ -214,13 +215,3 @@ def unwrapped(x: Any) -> Any:
     """The Value of a list that holds one Value, else the list."""
     return x[0] if isinstance(x, list) and len(x) == 1 and isinstance(x[0], Value) else x
 
-
-def at_least_1(name: str, n: int) -> int:
-    """A size, as an int ≥ 1; ValueError naming it otherwise, TypeError if it is no whole number."""
-    try:
-        found = index(n)
-    except TypeError:
-        raise TypeError(f"{name} = {bounded(n)}: a size is a whole number") from None
-    if found < 1:
-        raise ValueError(f"{name} = {n}: a size is at least 1")
-    return found

@@ -22,9 +22,9 @@ from operator import add
 from typing import Any
 
 from autograd import Value, exp, log, log1p, logsumexp, relu, sigmoid, softmax, softplus, step, where
-from autograd.primitive import to_float
+from autograd.conversion import to_float
 from autograd.primitives import shift
-from autograd.value import constant
+from autograd.value import literal
 
 from .activations import linear
 from .labels import classes_of, is_list, pairs_of, rest, signed_pairs, symbolic
@@ -161,7 +161,7 @@ def l2(module: Module, lam: float, n: int = 1) -> Value:
     if not (to_float(lam, "l2(lam)") >= 0 and n > 0):
         raise ValueError(f"l2(lam={lam}, n={n}): λ is not negative, and n, the number of examples, is positive")
     weights = module.weights()
-    return lam / (2 * n) * _total([w * w for w in weights]) if weights else constant(0.0)
+    return lam / (2 * n) * _total([w * w for w in weights]) if weights else literal(0.0)
 
 
 LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (
@@ -214,7 +214,7 @@ def _square(x: Any) -> Any:
 def _total(terms: Sequence[Any]) -> Value:
     """The sum, a Value even of plain numbers."""
     total = reduce(add, terms)
-    return total if isinstance(total, Value) else constant(to_float(total))
+    return total if isinstance(total, Value) else literal(to_float(total))
 
 
 _HARMLESS: dict[Any, float] = {log: 1.0, log1p: 0.0}   # arguments at which these have a value and a slope

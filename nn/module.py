@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from autograd import Value
-from autograd.primitive import to_float
+from autograd.conversion import to_float
 
 __all__ = ["Module"]
 

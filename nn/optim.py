@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Value
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from .optimizer import Optimizer, Update
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autograd import Value
-from autograd.primitive import bounded, to_float
+from autograd.conversion import bounded, to_float
 
 __all__ = ["Array", "Optimizer", "Update", "finite", "put"]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from autograd.primitive import bounded, to_float
+from autograd.conversion import bounded, to_float
 
 from .optimizer import Optimizer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import run_command
 
-from autograd.__main__ import main
+from autograd.command.main import main
 
 ROOT = Path(__file__).parents[1]
 LOSS = "-(y*log(1/(1+exp(-(b+w*x)))) + (1-y)*log(1-1/(1+exp(-(b+w*x)))))"

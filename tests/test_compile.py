@@ -783,7 +783,8 @@ def test_a_users_primitive_is_compiled_at_once(cube: Primitive, backend: str) ->
 
 def test_a_users_primitive_with_a_rule_is_machine_code(cube: Primitive, require_tool: Callable[[str], None]) -> None:
     require_tool("llvmlite")
-    from autograd.compiler.backends.llvm.functions import RULES, llvm_rule
+    from autograd.compiler.backends.llvm.code import RULES
+    from autograd.compiler.backends.llvm.functions import llvm_rule
     x = Value(2.0, label="x")
     f = compile(cube(x) + x, [x], backend="llvm")
     with pytest.raises(NotImplementedError):

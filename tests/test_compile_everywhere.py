@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import PRIMITIVES, Primitive, TraceError, Value, compile, compile_function, errstate, exp, hessian, log, relu
-from autograd.compiler.backends.llvm.functions import RULES, llvm_rule
+from autograd.compiler.backends.llvm.code import RULES
+from autograd.compiler.backends.llvm.functions import llvm_rule
 
 BACKENDS = ["python", "numpy", "llvm"]
 ignoring = {"invalid": "ignore", "divide": "ignore"}
@@ -228,7 +229,7 @@ def test_arguments_of_every_kind(backend: str) -> None:
 
 def test_outputs_that_are_inputs_constants_or_unused(backend: str) -> None:
     a, b, unused = Value(1.0), Value(2.0), Value(3.0)
-    f = compile([a, a * b, ag.value.constant(7.0), b, a, a * b], [a, b, unused], backend=backend)
+    f = compile([a, a * b, ag.value.literal(7.0), b, a, a * b], [a, b, unused], backend=backend)
     assert f(2.0, 3.0, 4.0) == [2.0, 6.0, 7.0, 3.0, 2.0, 6.0]
     assert f(np.array([2.0, 5.0]), 3.0, 4.0).tolist() == [[2.0, 6.0, 7.0, 3.0, 2.0, 6.0], [5.0, 15.0, 7.0, 3.0, 5.0, 15.0]]
     g = compile(a * a, [a, unused], wrt=(0, 1), batch=0, reduce="sum", backend=backend)

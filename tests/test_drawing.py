@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Value, exp, log, logsumexp, tanh, topological
-from viz.graphs import drawing
-from viz.graphs.drawing import Picture, draw, picture_or_none
+from viz.graphs import drawing, engines
+from viz.graphs.drawing import draw, picture_or_none
 from viz.graphs.layout import Curve, Point, apart, layout
+from viz.graphs.picture import Picture
 from viz.graphs.svg import visible, whole
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -32,7 +33,7 @@ HOSTILE = [
     "Z\u0335\u0321\u0322\u0327\u0300\u0301", "x" * 10_000, "", " ",
 ]
 MISSING = {"dot": shutil.which("dot") is None, "pygraphviz": find_spec("pygraphviz") is None, "builtin": False}
-ENGINES = [pytest.param(name, marks=pytest.mark.skipif(MISSING[name], reason=f"no {name}")) for name in drawing.ENGINES]
+ENGINES = [pytest.param(name, marks=pytest.mark.skipif(MISSING[name], reason=f"no {name}")) for name in engines.ENGINES]
 needs_dot = pytest.mark.skipif(MISSING["dot"], reason="no dot")
 Graph = tuple[list[Point], list[tuple[int, int]]]
 
@@ -262,7 +263,7 @@ def test_the_builtin_layout_keeps_boxes_apart_and_curves_out_of_them(graph: Grap
 @settings(max_examples=10, deadline=None)
 @given(graph=graphs())
 def test_every_engine_keeps_boxes_apart_and_operands_in_order(engine: str, graph: Graph) -> None:
-    check_places(*graph, *drawing.ENGINES[engine](*graph))
+    check_places(*graph, *engines.ENGINES[engine](*graph))
 
 
 def test_a_tree_is_drawn_without_a_crossing() -> None:
@@ -332,12 +333,12 @@ def test_a_notebook_gets_a_picture_of_any_graph_or_none() -> None:
     counts = [len(ElementTree.fromstring(svg).findall(f"{SVG}g[@transform]")) for svg in pictures if svg]
     assert 60 < counts[0] <= drawing.GLANCE and counts[1:] == [2, 1]
     assert picture_or_none(logsumexp(*[x] * 5000)) is None
-    assert picture_or_none("no Value") is None   # type: ignore[arg-type]
+    assert picture_or_none("no Value") is None
 
 
 def test_it_never_raises_in_a_notebook_even_if_a_label_was_tampered_with() -> None:
     v = Value(1.0)
-    v.label = 5   # type: ignore[assignment]
+    v.label = 5
     assert "5" in str(picture_or_none(v))
     v.grad = None   # type: ignore[assignment]
     assert picture_or_none(v)
@@ -388,9 +389,9 @@ def test_no_label_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(geometry)
         return layout(*geometry)
 
-    monkeypatch.setitem(drawing.ENGINES, "builtin", spy)
+    monkeypatch.setitem(engines.ENGINES, "builtin", spy)
     draw(chain(["secret"]), engine="builtin")
-    assert "secret" not in drawing._sizes_file(*seen[0]) + repr(seen)
+    assert "secret" not in engines._sizes_file(*seen[0]) + repr(seen)
 
 
 @pytest.mark.parametrize(("arguments", "error", "advice"), [

@@ -27,9 +27,9 @@ from autograd.functions import relu
 from autograd.sweep import dependents, forward, numbers, times_numbers
 from nn import MLP, Layer, Neuron
 from viz import draw, draw_neuron, explore, table
-from viz.graphs.drawing import ENGINES
-from viz.pages.explorer_data import trace
 from viz.formulas.notation import TEXT
+from viz.graphs.engines import ENGINES
+from viz.pages.explorer_data import trace
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from commands import run_command
 
-from nn.__main__ import main
+from nn.command.main import main
 from nn.command.report import Trial, report
 
 ROOT = Path(__file__).parents[1]

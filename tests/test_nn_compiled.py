@@ -56,8 +56,8 @@ from nn import (
     predict,
     save,
 )
-from nn.training.compilation import CompiledSteps, forward, snapshot, traced, unchanged
 from nn.optimizer import put
+from nn.training.compilation import CompiledSteps, forward, snapshot, traced, unchanged
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(13, 3)).round(3).tolist()
@@ -264,7 +264,7 @@ def test_ctrl_c_inside_a_step_leaves_a_whole_step(where: int, monkeypatch: pytes
             return found
         return g
     monkeypatch.setattr(Adam, "update", interrupted(Adam.update, False))
-    monkeypatch.setattr("nn.compiled.put", interrupted(put, True))
+    monkeypatch.setattr("nn.training.compilation.put", interrupted(put, True))
     history = fit(model, X, REALS, epochs=2, batch_size=7, optimizer=optimizer, shuffle=False)
     steps = optimizer.t
     assert history.interrupted and left[0] < 0
@@ -489,7 +489,7 @@ def test_predictions_are_the_eager_ones(name: str, monkeypatch: pytest.MonkeyPat
     many = (list(x) * 40)[:40]
     with no_grad():
         expected = [plain(model(row)) for row in x]
-    monkeypatch.setattr("nn.compiled.LITTLE", 0)
+    monkeypatch.setattr("nn.training.compilation.LITTLE", 0)
     for _ in range(2):   # changed parameters are never stale
         found = predict(model, many)
         assert np.array(found)[:len(x)] == pytest.approx(np.array(expected), rel=1e-12, abs=1e-12)
@@ -505,7 +505,7 @@ def plain(output: Any) -> Any:
 
 
 def test_predictions_that_cannot_be_compiled_are_eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nn.compiled.LITTLE", 0)
+    monkeypatch.setattr("nn.training.compilation.LITTLE", 0)
     rows = [[x, 1.0, 0.0] for x in np.linspace(-2, 2, 50)]
     model = Branch()
     with no_grad():

@@ -67,7 +67,7 @@ class TestWithScikitLearn:
 
 
 def test_scikit_learn_is_not_imported() -> None:
-    program = ("import sys, nn; from nn.estimators import NeuralNetClassifier as C, NeuralNetRegressor as R\n"
+    program = ("import sys, nn; from nn.training.estimators import NeuralNetClassifier as C, NeuralNetRegressor as R\n"
                "for E in (C, R):\n"
                "    try: E().predict([[1.0]])\n"
                "    except (ValueError, AttributeError) as error: assert 'not fitted' in str(error)\n"

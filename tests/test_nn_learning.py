@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from nn.training.scipy import minimize
-from nn.data.rows import make_circles, train_test_split
-from nn.training.estimators import NeuralNetClassifier
-from nn.layers import MLP
 from nn.command.report import TRIALS
-from nn.training.fit import accuracy, fit, predict
+from nn.data.rows import make_circles, train_test_split
+from nn.layers import MLP
+from nn.training.estimators import NeuralNetClassifier
+from nn.training.loop import accuracy, fit, predict
+from nn.training.scipy import minimize
 
 
 def test_one_hidden_layer_approximates_the_sine() -> None:

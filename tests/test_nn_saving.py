@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import nn.archive
-import nn.saving
+import nn.saving.archive
+import nn.saving.models
 from autograd import Value, tanh
 from nn import (
     GAN,
@@ -138,7 +138,7 @@ def test_an_unknown_class_can_be_registered(tmp_path: Path, monkeypatch: pytest.
     for model in (Mine(2), Sequential(Layer(1, 1), Mine(2))):
         with pytest.raises(ValueError, match=r"'Mine' is no class that a file may name: call nn.saving.register"):
             save(model, tmp_path / "m")
-    monkeypatch.setattr(nn.saving, "REGISTRY", dict(REGISTRY))
+    monkeypatch.setattr(nn.saving.models, "REGISTRY", dict(REGISTRY))
     register(Mine, size=lambda n: n)
     save(Mine(2), tmp_path / "m")
     assert isinstance(load(tmp_path / "m"), Mine)
@@ -339,7 +339,7 @@ def test_archives_of_another_make_are_refused(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(ValueError, match=r"must hold model.json and parameters.npy"):
             load(tmp_path / "m")
     saved(tmp_path / "m")
-    monkeypatch.setattr(nn.archive, "LIMIT", 100)
+    monkeypatch.setattr(nn.saving.archive, "LIMIT", 100)
     with pytest.raises(ValueError, match="more than 100 bytes"):
         load(tmp_path / "m")
 

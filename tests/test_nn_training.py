@@ -37,10 +37,11 @@ from nn import (
     load,
     minimize,
 )
-from nn.training.callbacks import Callback, History, TrainingState
-from nn.training.gradients import Cost, eager_gradients, executor_gradients
 from nn.losses import binary_cross_entropy_with_logits, cross_entropy, mse
+from nn.training.callbacks import Callback
+from nn.training.gradients import Cost, eager_gradients, executor_gradients
 from nn.training.scores import accuracy, confusion_matrix, predict
+from nn.training.state import History, TrainingState
 
 ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)

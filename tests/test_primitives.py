@@ -43,6 +43,7 @@ from autograd import (
     cbrt,
     errstate,
     exp,
+    functions,
     grad,
     gradcheck,
     hessian,
@@ -54,6 +55,7 @@ from autograd import (
     logsumexp,
     maximum,
     minimum,
+    primitive,
     relu,
     sigmoid,
     sign,
@@ -64,8 +66,6 @@ from autograd import (
     tanh,
     where,
 )
-from autograd import functions
-from autograd import primitive
 from autograd import primitives as table
 from autograd.primitives import exceeds, shift, strong_div, strong_mul
 from autograd.sweep import numbers

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, tanh
-from autograd import primitive
+from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
 from autograd.steps import steps
 from viz import table, to_ascii
 from viz.formulas.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written

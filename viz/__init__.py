@@ -10,16 +10,18 @@ except ImportError as error:
     raise ImportError("the package 'autograd' that was found is not xigrad's (HIPS autograd has the same name): "
                       "install xigrad in an environment of its own") from error
 
-from .graphs.drawing import Picture, draw, picture_or_none
-from .pages.explorer import Explorer, explore
-from .pages.movie import Movie, Recorder, training_movie
-from .plots.network import plot_network
-from .graphs.neuron import draw_neuron
-from .formulas.notation import to_ascii
-from .plots.training import plot_gradient_flow, plot_loss, plot_loss_surface
-from .plots.activations import plot_activation, plot_activations
-from .plots.regions import plot_decision_regions
-from .formulas.tables import Table, XiTables, table
+from .formulas import Table, XiTables, table, to_ascii
+from .graphs import Picture, draw, draw_neuron, picture_or_none
+from .pages import Explorer, Movie, Recorder, explore, training_movie
+from .plots import (
+    plot_activation,
+    plot_activations,
+    plot_decision_regions,
+    plot_gradient_flow,
+    plot_loss,
+    plot_loss_surface,
+    plot_network,
+)
 
 __all__ = [
     "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_neuron", "explore", "picture_or_none",

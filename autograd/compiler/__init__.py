@@ -6,8 +6,8 @@
 compiler knows no rule of differentiation.
 """
 
-from .compiled import Compiled, CompiledFunction, compile, compile_function
+from ..conversion import TraceError
 from .backends.llvm.functions import llvm_rule
-from .trace import TraceError
+from .compiled import Compiled, CompiledFunction, compile, compile_function
 
 __all__ = ["Compiled", "CompiledFunction", "TraceError", "compile", "compile_function", "llvm_rule"]

@@ -11,137 +11,22 @@ a million nodes takes half a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..primitive import Primitive
 from ..primitives import add, mul, neg
-from .simplify import Program
+from .instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread
+from .match import bicliques, one_order, row_ids, sorted_within
+from .program import Program
 
-__all__ = ["Apply", "Linear", "MatMul", "Outer", "Products", "Rolled", "RowSum", "Spread", "affine", "roll"]
+__all__ = ["roll"]
 
-Array = Any   # a numpy array
 _LINEAR_MOST = 8            # a longer sum of rows is a matrix product with numbers
 _PACKS, _LINES = 100, 64    # regular: at most 100 packs, or 64 lines of the program for each
 _MODERATE = 1e-9, 1e9       # constants that may be multiplied together,
 _PRODUCTS = 1e-200, 1e200   # as long as their products are in this range
-
-
-@dataclass
-class Instruction:
-    """What is written: the rows start … start + size of U (shared) or V. `first`: it sets them, else it adds to them."""
-
-    shared: bool
-    start: int
-    size: int
-    first: bool
-
-
-@dataclass
-class Apply(Instruction):
-    """A primitive, row by row: of each argument, whether it is in U, and its rows."""
-
-    op: Primitive
-    args: list[tuple[bool, Array]]
-
-
-@dataclass
-class MatMul(Instruction):
-    """Of each group g: rows of W (g, r, m) in U times rows of H (g, m, c) in V; the results lie in the order (g, r, c)."""
-
-    W: Array
-    H: Array
-
-
-@dataclass
-class Products(Instruction):
-    """Σ_j C[j] · A[:, j] · B[:, j], both in U or both in V."""
-
-    C: Array
-    A: Array
-    B: Array
-
-
-@dataclass
-class Linear(Instruction):
-    """Σ_j C[j] · A[:, j]."""
-
-    C: Array
-    A: Array
-
-
-@dataclass
-class Spread(Instruction):
-    """Rows of U, the same for every example."""
-
-    A: Array
-
-
-@dataclass
-class Outer:
-    """sums[dst[g, r, c]] = Σ over the batch and j of C[j] · A[g, r, j] · B[g, c, j]: a matrix product over the batch."""
-
-    C: Array
-    A: Array
-    B: Array
-    dst: Array
-
-    @property
-    def oriented(self) -> tuple[Array, Array, Array]:
-        """A, B and dst, or with A and B exchanged: so that rows of the result lie in `sums` as rows, where they can."""
-        found = affine(self.dst)
-        turned = found and found[1][1] == 1 and found[1][2] != 1
-        return (self.B, self.A, self.dst.swapaxes(1, 2)) if turned else (self.A, self.B, self.dst)
-
-
-@dataclass
-class RowSum:
-    """sums[dst] += C · the sum of row A over the batch."""
-
-    C: Array
-    A: Array
-    dst: Array
-
-
-@dataclass
-class Rolled:
-    """Instructions on U (`rows_shared` numbers) and V (`rows` × B), and what becomes of the outputs.
-
-    numbers      (row of U, number) of the constants
-    body         instructions in order: first all shared ones
-    totals       what is summed over the batch
-    constant     (positions in sums, rows of U): the part of a sum that is the same in every example
-    each         (positions, rows of V), and the same of U: outputs of each example
-    """
-
-    program: Program
-    rows_shared: int = 0
-    rows: int = 0
-    numbers: list[tuple[int, float]] = field(default_factory=list)
-    body: list[Any] = field(default_factory=list)
-    totals: list[Any] = field(default_factory=list)
-    constant: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
-    each: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
-    each_shared: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
-    irregular: bool = False
-
-    @property
-    def flops(self) -> int:
-        """Multiplications and additions of an example."""
-        count = 0
-        for i in [*self.body, *self.totals]:
-            if isinstance(i, MatMul):
-                count += 2 * i.W.size * i.H.shape[2]
-            elif isinstance(i, Outer):
-                count += 2 * i.A.size * i.B.shape[1]
-            elif isinstance(i, Products):
-                count += 2 * i.A.size
-            else:
-                count += i.size if isinstance(i, Apply) else i.A.size
-        return count
 
 
 def roll(program: Program, regular: bool = False) -> Rolled:
@@ -424,10 +309,10 @@ class _Roller:
         spread = self.shared_term[members[0]] >= 0
         parts: list[tuple[int, Array, Array]] = []
         if W.shape[1]:
-            W, H = _one_order(W, H)
+            W, H = one_order(W, H)
             members_in_order = []
             offset = 0
-            for group in _bicliques(_row_ids(W), _row_ids(H)):
+            for group in bicliques(row_ids(W), row_ids(H)):
                 g, r, c = group.shape
                 parts.append((offset, W[group[:, :, 0]], H[group[:, 0, :]].swapaxes(1, 2)))
                 members_in_order.append(group.ravel())
@@ -439,7 +324,7 @@ class _Roller:
             order = np.lexsort(np.concatenate(keys, axis=1).T[::-1]) if sum([key.shape[1] for key in keys]) else (
                 np.arange(len(members)))
         if A.shape[1]:
-            A, B = _sorted_within(C, np.minimum(A, B)[order], np.maximum(A, B)[order])
+            A, B = sorted_within(C, np.minimum(A, B)[order], np.maximum(A, B)[order])
         members = members[order]
         start = self._take(members, shared)
         first = True
@@ -479,8 +364,8 @@ class _Roller:
                 for q in range(len(forms)):
                     members = with_products[where == q]
                     C, A, B = self._terms(members, 1)
-                    A, B = _sorted_within(C, np.minimum(A, B), np.maximum(A, B))
-                    for group in _bicliques(_row_ids(A), _row_ids(B)):
+                    A, B = sorted_within(C, np.minimum(A, B), np.maximum(A, B))
+                    for group in bicliques(row_ids(A), row_ids(B)):
                         rolled.totals.append(Outer(C, A[group[:, :, 0]], B[group[:, 0, :]], place[members[group]]))
             linear = (self.kind == 2) & (place[self.root] >= 0)
             sums = [(self.C[linear], self.row[self.A[linear]], place[self.root[linear]])]
@@ -504,85 +389,3 @@ class _Roller:
 
 
 # ---- index arrays
-
-def affine(index: Array) -> tuple[int, list[int]] | None:
-    """(start, strides) if index[i, j, …] = start + Σ strides · (i, j, …), none of them negative, else None.
-
-    >>> affine(np.array([[3, 4], [7, 8]]))
-    (3, [4, 1])
-    """
-    start, strides = int(index.flat[0]), []
-    for axis, n in enumerate(index.shape):
-        at: list[int] = [0] * index.ndim
-        at[axis] = min(1, n - 1)
-        strides.append(int(index[tuple(at)]) - start)
-    expected: Array = start
-    for axis, (n, stride) in enumerate(zip(index.shape, strides, strict=True)):
-        expected = expected + (np.arange(n) * stride).reshape([-1 if q == axis else 1 for q in range(index.ndim)])
-    return (start, strides) if min(strides, default=0) >= 0 and np.array_equal(expected, index) else None
-
-
-def _row_ids(M: Array) -> Array:
-    """A number for each row of M (k, m), the same for equal rows, in the order of the rows' first entries."""
-    if M.shape[1] == 1:
-        return np.unique(M[:, 0], return_inverse=True)[1].ravel()
-    weights = np.random.default_rng(2).integers(1, 2 ** 62, M.shape[1], np.int64) | 1
-    with np.errstate(over="ignore"):
-        _, first, ids = np.unique((M * weights).sum(axis=1), return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.lexsort((first, M[first, 0]))] = np.arange(len(first))
-    return rank[ids.ravel()]
-
-
-def _one_order(W: Array, H: Array) -> tuple[Array, Array]:
-    """The terms of every row in one order, by W or by H: whichever leaves fewer different rows."""
-    def by(key: Array, other: Array) -> tuple[int, Array, Array]:
-        order = np.lexsort((other, key), axis=1)
-        key, other = np.take_along_axis(key, order, 1), np.take_along_axis(other, order, 1)
-        return int(_row_ids(key).max() + _row_ids(other).max()), key, other
-    if W.shape[1] == 1:
-        return W, H
-    (first, w1, h1), (second, h2, w2) = by(W, H), by(H, W)
-    return (w1, h1) if first <= second else (w2, h2)
-
-
-def _sorted_within(C: Array, A: Array, B: Array) -> tuple[Array, Array]:
-    """The terms of every row sorted, those of equal coefficients among themselves."""
-    if A.shape[1] < 2:
-        return A, B
-    A, B = A.copy(), B.copy()
-    cuts = np.flatnonzero(np.diff(C)) + 1
-    for columns in np.split(np.arange(len(C)), cuts):
-        if len(columns) > 1:
-            A[:, columns], B[:, columns] = _one_order(A[:, columns], B[:, columns])
-    return A, B
-
-
-def _bicliques(a: Array, b: Array) -> Iterator[Array]:
-    """Positions of pairs (a, b), cut into arrays (g, r, c) so that in each group every one of r a's meets every of c b's."""
-    pairs = a * (int(b.max()) + 1) + b
-    if len(np.unique(pairs)) < len(pairs):   # a pair that is there twice
-        yield np.arange(len(a)).reshape(-1, 1, 1)
-        return
-    by_a, by_b = _grouped(a, b), _grouped(b, a)
-    groups = by_a if len(by_a) <= len(by_b) else [group.T for group in by_b]
-    shapes: dict[tuple[int, ...], list[Array]] = {}
-    for group in groups:
-        shapes.setdefault(group.shape, []).append(group)
-    for same in shapes.values():
-        first = [group.flat[0] for group in same]
-        yield np.stack([same[k] for k in np.lexsort((b[first], a[first]))])
-
-
-def _grouped(a: Array, b: Array) -> list[Array]:
-    """Positions (r, c) of the pairs: the a's that meet the same b's are the r of one group."""
-    order = np.lexsort((b, a))
-    starts = np.flatnonzero(np.diff(a[order], prepend=-1))
-    lengths = np.diff(np.append(starts, len(a)))
-    groups = []
-    for length in np.unique(lengths):
-        at = order[starts[lengths == length][:, None] + np.arange(length)]
-        ids = _row_ids(b[at])
-        by = np.argsort(ids, kind="stable")
-        groups += np.split(at[by], np.flatnonzero(np.diff(ids[by])) + 1)
-    return groups

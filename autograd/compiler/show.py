@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .roll import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from .instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
 
 __all__ = ["shown"]
 

@@ -9,15 +9,15 @@ needs is not there. Every rewriting is exact: the program gives the numbers of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
+from ..conversion import TraceError
 from ..graph import topological
 from ..primitive import Primitive
 from ..primitives import add, cosh, exp, log, logsumexp, mul, neg, pow_, reciprocal, shift
 from ..value import Value
-from .trace import TraceError
+from .program import Program
 
 __all__ = ["SECH2", "Program", "simplify"]
 
@@ -31,30 +31,6 @@ SECH2: Primitive = object.__new__(Primitive)   # 1/cosh², the slope of tanh, in
 SECH2.name, SECH2.arity, SECH2.array = "sech2", 1, _sech2
 _COMMUTE = frozenset((add, mul))
 _POWERS = (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0)
-
-
-@dataclass
-class Program:
-    """Lines n₀ … of operations. The inputs come first: those shared by all examples of a batch, then those that vary.
-
-    ops       the primitive of each line; None for an input or a number
-    args      the lines that it takes
-    numbers   {line: number} of those that are plain numbers
-    varies    whether a line may differ from one example of a batch to the next
-    shared, varying   how many inputs are of either kind
-    outputs   lines, not necessarily different; of a batch, the first `sums` are summed over the examples
-    labels    {line: name} where the graph has one
-    """
-
-    shared: int
-    varying: int
-    sums: int
-    ops: list[Primitive | None] = field(default_factory=list)
-    args: list[tuple[int, ...]] = field(default_factory=list)
-    varies: list[bool] = field(default_factory=list)
-    numbers: dict[int, float] = field(default_factory=dict)
-    outputs: list[int] = field(default_factory=list)
-    labels: dict[int, str] = field(default_factory=dict)
 
 
 def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequence[Value], sums: int = 0,

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from ..conversion import TraceError
 from ..derive import formulas, product
+from ..graph import topological
+from ..recording import recording
+from ..structure import leaves_of, shaped
 from ..sweep import dependents, reverse
-from ..value import Result, Value, constant, recording
+from ..value import Result, Value, literal
 
 __all__ = ["Symbol", "TraceError", "gradient", "tracing"]
-
-
-class TraceError(TypeError):
-    """A traced function asked for a number that is not known while it is traced."""
 
 
 def _refused(what: str, instead: str) -> Any:
@@ -92,4 +92,25 @@ def gradient(seeds: dict[Value, Any], xs: Sequence[Value], order: Sequence[Value
     with tracing():
         adjoint = reverse(order, seeds, dependents(order, xs), formulas, product)
         found = [adjoint.get(x, 0.0) for x in xs]
-    return [x if isinstance(x, Value) else constant(x) for x in found]
+    return [x if isinstance(x, Value) else literal(x) for x in found]
+
+
+def rebuild(order: Sequence[Value], made: dict[Value, Value]) -> None:
+    """Make every node of `order` anew that `made` has not, out of what it has in place of its arguments."""
+    for v in order:
+        if v not in made:
+            made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
+            if v.op:
+                made[v].label = v.label
+
+
+def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
+    """The graph with symbols in place of inputs that were computed themselves: nothing below them belongs to the function."""
+    inputs = [v for argument in arguments for v in leaves_of(argument)]
+    if not any([v.args for v in inputs]):
+        return outputs, arguments
+    made: dict[Value, Value] = {v: Symbol(v.label) for v in inputs}
+    with tracing():
+        rebuild(topological(*leaves_of(outputs), stop=made), made)
+    return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
+            [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from ..data.rows import DATASETS, Standardizer, make_moons, train_test_split
 from ..data.datasets import Array
-from ..training.estimators import NeuralNetClassifier
+from ..data.rows import DATASETS, Standardizer, make_moons, train_test_split
 from ..layers import MLP
-from ..module import Module
 from ..lectures.networks import LeNet
+from ..module import Module
 from ..schedules import CosineAnnealingLR
+from ..training.estimators import NeuralNetClassifier
+from ..training.loop import fit
 from ..training.scores import accuracy, confusion_matrix
-from ..training.fit import fit
 
 __all__ = ["TRIALS", "Trial", "report", "scores"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from ..data.rows import Dataset, Standardizer
 from ..data.datasets import Array
+from ..data.rows import Dataset, Standardizer
+from ..data.tables import Column, Table
 from ..module import Module
 from ..saving.models import load, load_extra, save
 from ..training.scores import predict
-from ..data.tables import Column, Table
 
 __all__ = ["TableModel"]
 

@@ -6,9 +6,9 @@ import math
 from operator import index
 from typing import Any
 
-from autograd.primitive import bounded, to_float
+from autograd.conversion import bounded, to_float
 
-__all__ = ["not_negative", "one_hot_targets", "rows", "targets", "whole"]
+__all__ = ["one_hot_targets", "rows", "targets"]
 
 
 def rows(X: Any, name: str = "X") -> list[Any]:
@@ -51,21 +51,6 @@ def targets(y: Any, n: int, name: str = "y") -> list[Any]:
 def one_hot_targets(y: list[Any], width: int) -> bool:
     """Whether every target is a list of `width` numbers, one of them 1 and the others 0."""
     return all([isinstance(t, list) and len(t) == width and sorted(t) == [0] * (width - 1) + [1] for t in y])
-
-
-def whole(name: str, x: Any, least: int) -> int:
-    """A whole number of at least `least`; ValueError naming it if it is not."""
-    if not hasattr(x, "__index__") or index(x) < least:
-        raise ValueError(f"{name} = {bounded(x)}: it must be a whole number ≥ {least}")
-    return index(x)
-
-
-def not_negative(name: str, x: Any) -> float:
-    """A finite number ≥ 0; ValueError naming it if it is not."""
-    found = to_float(x, name)
-    if not 0 <= found < math.inf:
-        raise ValueError(f"{name} = {bounded(x)}: it must be a finite number ≥ 0")
-    return found
 
 
 def _listed(x: Any, name: str) -> list[Any]:

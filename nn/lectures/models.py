@@ -18,10 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from autograd import Value, log_sigmoid, no_grad, sigmoid, softmax
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
+from ..checks import at_least_1
 from ..data.examples import rows, targets
-from ..layers import Layer, Neuron, at_least_1
+from ..layers import Layer, Neuron
 from ..losses import binary_cross_entropy_with_logits, cross_entropy
 from ..module import Module
 from .networks import GAN, LeNet, gate

@@ -11,9 +11,10 @@ import numpy as np
 
 from autograd import Value, no_grad
 
+from ..checks import at_least_1
 from ..conv import AvgPool2d, Conv2d, Flatten
 from ..init import Rng
-from ..layers import MLP, Layer, Sequential, at_least_1
+from ..layers import MLP, Layer, Sequential
 from ..losses import binary_cross_entropy_with_logits
 from ..module import Module
 from ..optim import Adam

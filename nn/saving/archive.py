@@ -11,19 +11,18 @@ A ZIP archive of two members, both stored uncompressed:
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
 import os
-import secrets
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
+from autograd.files import write_whole
 
 __all__ = ["LIMIT", "npy", "one_line", "read_archive", "write_archive"]
 
@@ -55,7 +54,7 @@ def write_archive(path: str | os.PathLike[str], parts: Mapping[str, Any], number
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for name, content in zip(MEMBERS, (text.encode(), npy(list(numbers.values()))), strict=True):
             file.writestr(zipfile.ZipInfo(name), content)   # a fixed date: the same model gives the same bytes
-    _replace(Path(os.path.realpath(path)), archive.getvalue())
+    write_whole(Path(os.path.realpath(path)), archive.getvalue())
 
 
 def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, float]]:
@@ -124,23 +123,3 @@ def one_line(error: Exception) -> str:
 def _no_constant(text: str) -> float:
     raise ValueError(f"model.json holds {text}")
 
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` in place of the file: written beside it, forced to the disk, renamed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    with contextlib.suppress(OSError):   # the renaming itself; Windows opens no folders
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -13,15 +13,15 @@ from inspect import signature
 from itertools import pairwise
 from typing import Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from ..activations import GeneralisedReLU
-from .archive import one_line, read_archive, write_archive
 from ..conv import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from ..layers import MLP, Layer, Maxout, Neuron, Sequential
 from ..lectures.models import LinearRegression, LogisticRegression, OneVsRest, Perceptron, SoftmaxRegression
-from ..module import Module
 from ..lectures.networks import GAN, LeNet
+from ..module import Module
+from .archive import one_line, read_archive, write_archive
 
 __all__ = ["REGISTRY", "load", "load_extra", "register", "save", "write"]
 

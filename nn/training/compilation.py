@@ -21,15 +21,15 @@ import numpy as np
 from autograd import Value, errstate, no_grad, topological
 from autograd.compiler import TraceError, compile
 from autograd.compiler.trace import Symbol, collector_off, tracing
-from autograd.primitive import bounded, to_float
+from autograd.conversion import bounded, to_float
 from autograd.structure import leaves_of, shaped
-from autograd.value import constant
+from autograd.value import literal
 
-from .gradients import Batch, loss_of, tell
 from ..labels import is_list
 from ..losses import LOSSES, Loss, cross_entropy, hinge, nll
 from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
+from .gradients import Batch, loss_of, tell
 
 __all__ = ["CompiledSteps", "check_targets", "forward"]
 
@@ -201,7 +201,7 @@ def check_targets(loss: Loss, output: Any, ys: Sequence[Any]) -> None:
     it looks at none."""
     if not any([loss is known for known in LOSSES.values()]):
         return
-    output, seen = shaped(output, [constant(0.5) for _ in leaves_of(output)]), set()   # ½: a logit, a score and a probability
+    output, seen = shaped(output, [literal(0.5) for _ in leaves_of(output)]), set()   # ½: a logit, a score and a probability
     for i, y in enumerate(ys):
         if (key := repr(y)) not in seen:
             seen.add(key)
@@ -268,7 +268,7 @@ def _same(found: list[Value], again: list[Value], parameters: dict[Value, Value]
 
 
 def _valued(outputs: Any) -> Any:
-    return shaped(outputs, [y if isinstance(y, Value) else constant(to_float(y)) for y in leaves_of(outputs)])
+    return shaped(outputs, [y if isinstance(y, Value) else literal(to_float(y)) for y in leaves_of(outputs)])
 
 
 def _symbols(like: Any, name: str) -> Any:

@@ -14,12 +14,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .callbacks import EarlyStopping, History
-from ..data.rows import Standardizer
 from ..data.datasets import Array
+from ..data.rows import Standardizer
 from ..layers import MLP
+from .callbacks import EarlyStopping
+from .loop import fit
 from .scores import predict
-from .fit import fit
+from .state import History
 
 __all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from autograd import Value, errstate, topological
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from ..data.examples import whole
+from ..checks import whole
 from ..losses import Loss
 from ..module import Module
 from ..optimizer import Optimizer

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data.examples import not_negative, rows, targets
-from .gradients import Cost, Gradients, eager_gradients
+from ..checks import not_negative
+from ..data.examples import rows, targets
 from ..losses import Loss
 from ..module import Module
+from .gradients import Cost, Gradients, eager_gradients
 from .scores import choose_loss
 
 __all__ = ["minimize"]

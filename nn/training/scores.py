@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autograd import errstate, no_grad
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from .compilation import CompiledSteps, eager_forward, forward, plain
 from ..data.examples import one_hot_targets, rows, targets
-from .gradients import loss_of
 from ..losses import LOSSES, OUTPUT_UNITS, Loss
 from ..module import Module
+from .compilation import CompiledSteps, eager_forward, forward, plain
+from .gradients import loss_of
 
 __all__ = ["Metric", "accuracy", "choose_loss", "confusion_matrix", "evaluate", "metrics_by_name", "predict"]
 

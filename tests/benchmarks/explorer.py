@@ -22,7 +22,7 @@ from test_explorer import CHROMIUM, dag, lecture  # noqa: E402
 from autograd import Value, topological  # noqa: E402
 from nn import MLP  # noqa: E402
 from viz import draw, explore  # noqa: E402
-from viz.graphs.drawing import ENGINES  # noqa: E402
+from viz.graphs.engines import ENGINES  # noqa: E402
 
 LAID_OUT = """name => { const found = [], button = document.getElementById(name);
     for (let n = 0; n < 300 && !button.disabled; n++) {

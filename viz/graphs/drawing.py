@@ -6,27 +6,21 @@ told, so that Graphviz and the built-in layout give the same picture but for pos
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import secrets
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
-from threading import Lock
+from dataclasses import replace
+from typing import Any
 
+from autograd.conversion import bounded
+from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.primitive import bounded
 from autograd.steps import xi_names
-from autograd.sweep import check_unchanged
 from autograd.value import Value
 
-from .layout import Curve, Point, layout, lead, ports
-from .svg import Box, Link, dot_file, svg_file, visible, whole
+from .layout import Point
+from .picture import PORT, TURNS, Picture, arranged, check_choices
+from .svg import Box, Link, visible, whole
 
 __all__ = ["Picture", "draw", "picture_or_none"]
 
@@ -34,65 +28,8 @@ __all__ = ["Picture", "draw", "picture_or_none"]
 SYMBOLS = {"mul": "×", "add": "+", "neg": "−x", "reciprocal": "1/x", "div": "÷", "pow": "xⁿ", "exp2": "2ˣ", "sqrt": "√x",
            "cbrt": "∛x", "abs": "|x|", "sigmoid": "σ", "maximum": "max", "minimum": "min", "sign": "sgn"}
 GLANCE = 80    # boxes in a notebook's picture of a large graph
-PORT = 9.0     # px of a box's side that an arriving edge takes
-PATIENCE = 5   # seconds that dot may take; 300 nodes take it 0.2
 EDGES = 4      # per node that `limit` allows
 NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
-_ONE_AT_A_TIME = Lock()   # Graphviz as a library is not for threads
-Places = tuple[list[Point], list[Curve]]
-TURNS: dict[str, Callable[[Point], Point]] = {"LR": lambda p: p, "TB": lambda p: (p[1], p[0])}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Picture:
-    """A drawn graph: `svg` and `dot` are whole files as text, `engine` is what placed the boxes, `nodes` how many there are.
-
-    A notebook shows it by itself. The DOT file has the labels, for a layout of your own with Graphviz.
-    """
-
-    svg: str
-    dot: str
-    engine: str
-    nodes: int
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file: .svg or .dot, as its name ends; whole or not at all.
-
-        ValueError for another ending, OSError where it cannot be written.
-        """
-        path = Path(path)
-        text = {".svg": self.svg, ".dot": self.dot}.get(path.suffix.lower())
-        if text is None:
-            raise ValueError(f"save({bounded(str(path))}): let the name end in .svg or .dot; "
-                             "for other formats save .dot and run Graphviz's dot -Tpng or -Tpdf on it")
-        write_whole(path, text)
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def __repr__(self) -> str:
-        return f"<Picture of {self.nodes} nodes, placed by {self.engine}>"
-
-
-def check_choices(name: str, engine: str | None, rankdir: str) -> None:
-    """ValueError unless the function `name` was given an engine and a direction that there are."""
-    if engine is not None and engine not in ENGINES:
-        raise ValueError(f"{name}(engine={bounded(engine)}): choose one of {', '.join(map(repr, ENGINES))}, or None")
-    if rankdir not in TURNS:
-        raise ValueError(f"{name}(rankdir={bounded(rankdir)}): choose 'LR' or 'TB'")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; OSError where it cannot be written."""
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth: int | None = None, limit: int = 300,
          names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
     """A picture of everything that `value` was computed from.
@@ -129,7 +66,7 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     return _picture(order, drawn, engine=engine, rankdir=rankdir, limit=limit, names=names, prefix=prefix)
 
 
-def picture_or_none(value: Value) -> str | None:
+def picture_or_none(value: Any) -> str | None:
     """The SVG that a notebook shows for `value`: of a large graph its last operations; None if there can be no picture.
 
     It never raises, and takes a second for a million nodes.
@@ -188,18 +125,6 @@ def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engi
                     engine=engine, rankdir=rankdir, prefix=prefix, nodes=len(drawn))
 
 
-def arranged(boxes: Sequence[Box], links: Sequence[Link], *, title: str, engine: str | None = None, rankdir: str = "LR",
-             prefix: str | None = None, nodes: int, room: float = 0.0) -> Picture:
-    """The picture of `boxes`, a link's tail before its head, and `links`, sorted by head; `room` as for `layout`."""
-    turn = TURNS[rankdir]
-    edges = [(link.tail, link.head) for link in links]
-    engine, (centres, curves) = _placed(engine, [turn(box.size) for box in boxes], edges, room)
-    prefix = prefix or "g" + hashlib.sha256(repr((boxes, links, rankdir)).encode()).hexdigest()[:8]
-    svg = svg_file(boxes, links, [turn(p) for p in centres], [[turn(p) for p in curve] for curve in curves],
-                   prefix=prefix, title=title)
-    return Picture(svg, dot_file(boxes, links, rankdir, prefix), engine, nodes)
-
-
 def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str],
                      turn: Callable[[Point], Point]) -> tuple[list[Box], list[Link]]:
     boxes: list[Box] = []
@@ -243,80 +168,3 @@ def _number(x: float) -> str:
 
 
 # ---- engines: places for boxes of given sizes, as `layout.layout`
-
-def _placed(engine: str | None, sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float) -> tuple[str, Places]:
-    problem = None
-    for name in ENGINES if engine is None else [engine]:
-        try:
-            return name, ENGINES[name](sizes, edges, room)
-        except Exception as error:   # whatever is wrong with it, there may be another
-            problem = error
-    raise RuntimeError(f"draw(engine={engine!r}) did not work: {problem}; install Graphviz (for 'dot') or pygraphviz>=2, "
-                       "or choose 'builtin'") from problem
-
-
-def _by_dot(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
-    """By Graphviz's program, wherever it is installed."""
-    program = shutil.which("dot")
-    if program is None:
-        raise FileNotFoundError("there is no program dot on the PATH")
-    done = subprocess.run([program, "-Tplain"], input=_sizes_file(sizes, edges, room).encode(), capture_output=True,
-                          timeout=PATIENCE, check=True)
-    return _places(done.stdout.decode(), sizes, edges)
-
-
-def _by_pygraphviz(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
-    """By the package, whose wheels carry Graphviz from version 2 on."""
-    import pygraphviz
-    if int(pygraphviz.__version__.split(".")[0]) < 2:
-        raise ImportError(f"pygraphviz {pygraphviz.__version__} is too old")
-    with _ONE_AT_A_TIME:
-        plain: bytes = pygraphviz.AGraph(string=_sizes_file(sizes, edges, room)).draw(format="plain", prog="dot")
-    return _places(plain.decode(), sizes, edges)
-
-
-def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> str:
-    """DOT without labels: boxes of given sizes, in inches, with a port for every edge that arrives."""
-    arrived: Counter[int] = Counter()
-    arrows = []
-    for a, b in edges:
-        arrows.append(f"n{a}:e -> n{b}:{arrived[b]}:w")
-        arrived[b] += 1
-    nodes = [f'n{i} [width={w / 72:.4f} height={h / 72:.4f} label="{"|".join([f"<{k}>" for k in range(arrived[i])])}"]'
-             for i, (w, h) in enumerate(sizes)]
-    return "\n".join([f"digraph {{ rankdir=LR nodesep=0.2 ranksep={0.7 + room / 72:.4f}",
-                      "node [shape=record fixedsize=true margin=0 fontsize=1]; edge [dir=none]", *nodes, *arrows, "}"])
-
-
-def _places(plain: str, sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Places:
-    """Graphviz's answer, where y points up and an inch is 72 px; the ends of curves, rounded there, exactly at the borders."""
-    rows = [line.split() for line in plain.splitlines()]
-    place = {row[1]: (72 * float(row[2]), -72 * float(row[3])) for row in rows if row[0] == "node"}
-    centres = [place[f"n{i}"] for i in range(len(sizes))]
-    found = []
-    for row in rows:
-        if row[0] == "edge":
-            xs = [72 * float(word) for word in row[4:4 + 2 * int(row[3])]]
-            found.append((int(row[1][1:]), int(row[2][1:]), -xs[-1], [*zip(xs[::2], [-y for y in xs[1::2]], strict=True)]))
-    left: dict[float, float] = {}   # of every column, by the x of its middle: its borders
-    right: dict[float, float] = {}
-    for (x, _), (w, _) in zip(centres, sizes, strict=True):
-        left[x] = min(left.get(x, x), x - w / 2)
-        right[x] = max(right.get(x, x), x + w / 2)
-    following = dict(pairwise(sorted(left)))
-    arrivals = ports(edges)   # of several edges between the same boxes, the uppermost is the first
-    curves: list[Curve] = [[] for _ in edges]
-    for i, (a, b, _, curve) in zip(sorted(range(len(edges)), key=edges.__getitem__), sorted(found), strict=True):
-        (xa, ya), (xb, yb) = centres[a], centres[b]
-        start, end = (xa + sizes[a][0] / 2, ya), (xb - sizes[b][0] / 2, yb + arrivals[i] * sizes[b][1])
-        curves[i] = [start, *curve[1:-1], end]
-        if following[xa] == xb:   # between neighbouring columns Graphviz likes to loop back, and need not
-            curves[i] = [start]
-            lead(curves[i], right[xa], start[1])
-            lead(curves[i], left[xb], end[1])
-            lead(curves[i], *end)
-    return centres, curves
-
-
-ENGINES: dict[str, Callable[..., Places]] = {
-    "dot": _by_dot, "pygraphviz": _by_pygraphviz, "builtin": layout}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 from autograd.value import Value
 
-from .drawing import Picture
 from ..formulas.notation import TEXT
 from ..formulas.notation import width as columns
+from .picture import Picture
 from .svg import CELL, INK, LINE, MONOSPACE, STYLES, _dot, _xml, visible
 
 __all__ = ["draw_neuron"]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from .layout import Curve, Point
 from ..formulas.notation import width as columns
+from .layout import Curve, Point
 
 __all__ = ["Box", "Link", "dot_file", "svg_file", "visible", "whole"]
 

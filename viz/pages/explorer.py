@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autograd.conversion import bounded
+from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.primitive import bounded
-from autograd.sweep import check_unchanged
 from autograd.value import Value
 
-from ..graphs.drawing import check_choices
+from ..formulas.notation import formula
+from ..graphs.picture import check_choices
 from .explorer_data import described, isolated, names_of, parameter_names, symbols_of
 from .explorer_pictures import groups_of, inside, overview
-from ..formulas.notation import formula
 from .page import Page, page
 
 __all__ = ["Explorer", "explore"]

@@ -17,12 +17,12 @@ from typing import Any
 from autograd.derive import formulas
 from autograd.steps import Step, steps, xi_names
 from autograd.sweep import dependents, forward, numbers, times_numbers
-from autograd.value import Value, constant
+from autograd.value import Value, literal
 
-from ..graphs.drawing import SYMBOLS
 from ..formulas.notation import TEXT, formula
-from ..graphs.svg import whole
 from ..formulas.tables import _simple
+from ..graphs.drawing import SYMBOLS
+from ..graphs.svg import whole
 
 __all__ = ["described", "isolated", "names_of", "parameter_names", "symbols_of"]
 
@@ -146,7 +146,7 @@ def _rows(order: Sequence[Value], names: Mapping[Value, str]) -> tuple[list[tupl
 def _derivative(d: Any, v: Value, names: Mapping[Value, str]) -> str:
     """A local partial of `v`, a Value or a plain number, in terms of the other nodes."""
     others = {u: name for u, name in names.items() if u is not v}   # so that of e^ξ1 it is e^ξ1, as in the lecture
-    return isolated(_simple(d if isinstance(d, Value) else constant(float(d)), others)(TEXT))
+    return isolated(_simple(d if isinstance(d, Value) else literal(float(d)), others)(TEXT))
 
 
 def _portable(x: Any) -> Any:

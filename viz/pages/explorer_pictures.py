@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 from autograd.value import Value
 
-from ..graphs.drawing import PORT, TURNS, arranged
 from ..formulas.notation import TEXT, width
+from ..graphs.picture import PORT, TURNS, arranged
 from ..graphs.svg import Box, Link, visible, whole
 
 __all__ = ["Group", "groups_of", "inside", "overview"]

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from ..plots.network import Network, read_network, subscript
-from .page import Page, page
-from ..plots.training import history_columns
-from ..plots.common import COLOURS, whole
-from ..plots.regions import chosen, class_names, class_values, ends_in_sigmoid, examples, outputs, spread
 from ..graphs.svg import visible
+from ..plots.common import COLOURS, whole
+from ..plots.network import Network, read_network, subscript
+from ..plots.outputs import chosen, class_names, class_values, ends_in_sigmoid, examples, history_columns, outputs, spread
+from .page import Page, page
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,9 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
-from autograd.primitive import bounded
-
-from ..graphs.drawing import write_whole
+from autograd.conversion import bounded
+from autograd.files import write_whole
 
 __all__ = ["Page", "page"]
 

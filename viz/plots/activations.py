@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import autograd
 from autograd import Value, errstate, value_and_grad
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from .common import LINE, SECOND, import_matplotlib, literal, new_axes, number, whole
 

@@ -7,7 +7,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from autograd import Value
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from ..graphs.svg import visible
 

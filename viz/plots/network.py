@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from .common import DIVERGING, import_matplotlib, literal, new_axes, number, whole
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from autograd import no_grad
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from .common import COLOURS, FINEST, MARKERS, literal, new_axes, numbers, whole
+from .common import COLOURS, FINEST, MARKERS, literal, new_axes, whole
+from .outputs import chosen, class_names, class_values, ends_in_sigmoid, examples, outputs, spread
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from matplotlib.axes import Axes
-
-    Array = npt.NDArray[Any]
 
 __all__ = ["plot_decision_regions"]
 
@@ -93,82 +90,3 @@ def plot_decision_regions(model: Any, X: Any, y: Any, ax: Axes | None = None, *,
     ax.legend(loc="best", framealpha=0.9)
     return ax
 
-
-def examples(X: Any, y: Any, where: str) -> tuple[Array, Array]:
-    """(n rows of numbers, n labels): a row for each example; the labels of one-hot rows are their columns' numbers."""
-    import numpy as np
-    try:
-        rows = np.asarray(X, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: X is no table of numbers ({error})") from None
-    rows = rows[:, None] if rows.ndim == 1 else rows
-    labels = np.asarray(y)
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if rows.ndim != 2 or rows.size == 0:
-        raise ValueError(f"{where}: X has the shape {rows.shape}: give at least one row, each of the same length")
-    for i, row in enumerate(rows):
-        if not np.isfinite(row).all():
-            raise ValueError(f"{where}: X[{i}] = {row.tolist()} is not finite: leave the row out")
-    if labels.ndim not in (1, 2) or len(labels) != len(rows):
-        raise ValueError(f"{where}: X has {len(rows)} rows, and y the shape {labels.shape}: give one class for each row")
-    if labels.ndim == 2:
-        labels = labels.argmax(axis=1)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError(f"{where}: y[{int(np.argmin(np.isfinite(labels)))}] is not finite: leave the row out")
-    return rows, labels
-
-
-def spread(column: Array, resolution: int, margin: float) -> Array:
-    """`resolution` points evenly over the range of `column` and a margin."""
-    import numpy as np
-    low, high = float(column.min()), float(column.max())
-    space = (high - low or 1.0) * margin
-    return np.linspace(low - space, high + space, resolution)
-
-
-def outputs(model: Any, rows: Array) -> Array:
-    """What a function of a row gives for each: shape (n, k) of floats, or (n,) of labels if it gives ints or texts."""
-    import numpy as np
-    with no_grad():
-        given = [model(row) for row in rows.tolist()]
-    if isinstance(given[0], (str, int, np.integer)):
-        return np.asarray(given)
-    found = np.array([numbers(z) for z in given])
-    bad = ~np.isfinite(found).all(axis=1)
-    if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(f"the model gives {found[i].tolist()} at {rows[i].tolist()}: its outputs must be finite")
-    return found
-
-
-def class_values(labels: Array, k: int) -> Array:
-    """The label of each class, in the order of a model's k outputs; of two classes, if k is 1."""
-    import numpy as np
-    n, values = max(k, 2), np.unique(labels)
-    if values.dtype.kind in "iufb" and set(values.tolist()) <= set(range(n)):
-        return np.arange(n)
-    if len(values) != n:
-        raise ValueError(f"the model has {k} output{'s' * (k > 1)}, for {n} classes, and y has {len(values)}: "
-                         f"{bounded(values.tolist())}")
-    return values
-
-
-def chosen(found: Array, threshold: float) -> Array:
-    """The class, from 0, of each row of outputs."""
-    return (found[:, 0] > threshold).astype(int) if found.shape[1] == 1 else found.argmax(axis=1)
-
-
-def class_names(values: Array, names: Sequence[Any] | None) -> list[str]:
-    """What to call each class."""
-    if names is None:
-        return [f"class {value:g}" if isinstance(value, (int, float)) else str(value) for value in values.tolist()]
-    if len(names) != len(values):
-        raise ValueError(f"classes={bounded(list(names))} has {len(names)} names for {len(values)} classes")
-    return [str(name) for name in names]
-
-
-def ends_in_sigmoid(model: Any) -> bool:
-    """Whether the last units of a network are sigmoids, so that its outputs are probabilities and no logits."""
-    while parts := getattr(model, "modules", None) or getattr(model, "layers", None):
-        model = parts[-1]
-    return getattr(model, "activation", None) in ("sigmoid", "logistic")

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autograd import Value, errstate, grad, no_grad
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
 from .common import FINEST, LINE, SECOND, literal, new_axes, number, numbers, spans_decades, whole
+from .outputs import history_columns
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,35 +65,6 @@ def plot_loss(history: Any, ax: Axes | None = None, *, names: Sequence[str] = ("
     ax.grid(alpha=0.25)
     ax.legend()
     return ax
-
-
-def history_columns(history: Any, names: Sequence[str], where: str) -> tuple[list[float], dict[str, list[float]]]:
-    """(the epochs, {name: numbers} for those of `names` that a history has)."""
-    rows = getattr(history, "rows", history)
-    if isinstance(rows, Mapping):
-        table = {str(name): list(column) for name, column in rows.items()}
-    elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes)):
-        rows = list(rows)
-        if not any(isinstance(row, Mapping) for row in rows):
-            rows = [{names[0]: x} for x in rows]
-        table = {name: [row.get(name, math.nan) for row in rows] for name in (rows[0] if rows else ())}
-    else:
-        raise TypeError(f"{where}({bounded(history)}): give the history that nn.fit returns, or the losses as numbers")
-    try:
-        columns = {name: [number(x) for x in table[name]] for name in names if name in table}
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{where}({bounded(history)}): a loss is no number ({error}): give what nn.fit returns") from None
-    if not columns or not any(columns.values()):
-        raise ValueError(f"{where}: the history has no {' or '.join(names)} to draw; it has {', '.join(table) or 'no epoch'}")
-    n = len(next(iter(columns.values())))
-    epochs = [float(e) for e in table.get("epoch", range(1, n + 1))]
-    for name, column in columns.items():
-        if len(column) != len(epochs):
-            raise ValueError(f"{where}: {name} has {len(column)} numbers for {len(epochs)} epochs")
-        for epoch, x in zip(epochs, column, strict=True):
-            if not math.isfinite(x):
-                raise ValueError(f"{where}: {name} is {x} in epoch {epoch:g}: draw the epochs before it, as history.rows[:k]")
-    return epochs, columns
 
 
 def plot_loss_surface(f: Function, x: tuple[float, float] = (-3.0, 3.0), y: tuple[float, float] | None = None,

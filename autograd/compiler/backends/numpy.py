@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from ...primitive import PRIMITIVES, Primitive
-from ..roll import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from ..instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from .chunks import ArrayKernel
 
-__all__ = ["NumpyProgram"]
+__all__ = ["NumpyKernel", "NumpyProgram"]
 
 _UNROLLED = 8    # a shorter sum of products is written out
 _UFUNCS = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh,
@@ -387,3 +388,39 @@ def _merged(x: Array) -> Array:
 
 def _of_arrays(op: Primitive) -> Callable[..., Array]:
     return lambda *xs: op.array(np, *xs)
+
+
+class NumpyKernel(ArrayKernel):
+    """Rolled, as numpy statements."""
+
+    def make(self) -> None:
+        """Write the statements."""
+        self.numpy = NumpyProgram(self.rolled, self.widths)
+        self.source = self.numpy.source
+        self.free: dict[int, list[Any]] = {}   # size of a chunk → functions that no call is using
+
+    def measures(self) -> dict[str, Any]:
+        """What `stats` tells."""
+        return {"backend": "numpy", "statements": len(self.numpy.lines), "flops": self.rolled.flops,
+                "bytes": sum([bytes_ for free in self.free.values() for _, _, bytes_ in free])}
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """One chunk, on buffers of its size that nobody else uses now."""
+        try:
+            f, buffers, bytes_ = self.free[B].pop()
+        except (KeyError, IndexError):
+            f, buffers, bytes_ = self.numpy.bind(B)
+        U, V, G, at = buffers["U"], buffers["V"], np.empty(self.sums), 0
+        for x in shared:
+            U[at:at + len(x)] = x
+            at += len(x)
+        with np.errstate(all="ignore"):
+            f(G, *varying)
+        each = np.empty((self.outputs, B))
+        if self.outputs:
+            each[self.rolled.each[0]] = V[self.rolled.each[1]]
+            each[self.rolled.each_shared[0]] = U[self.rolled.each_shared[1], None]
+        if len(self.free) > 2 and B not in self.free:
+            self.free = {}
+        self.free.setdefault(B, []).append((f, buffers, bytes_))
+        return G, each

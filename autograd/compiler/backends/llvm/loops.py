@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .functions import Code, Register, bits
-from ...roll import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from .code import Code, Register, bits
 
 __all__ = ["LoopProgram", "Native"]
 

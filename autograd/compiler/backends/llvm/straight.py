@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....primitive import Primitive
+from ...program import Program
+from .code import Code, Register
 from .loops import LoopProgram, register_lanes
-from .functions import Code, Register
-from ...simplify import Program
 
 __all__ = ["StraightProgram"]
 

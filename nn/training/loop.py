@@ -17,18 +17,20 @@ import numpy as np
 
 from autograd import Value
 from autograd.compiler import TraceError
-from autograd.primitive import bounded
+from autograd.conversion import bounded
 
-from .callbacks import Callback, Checkpoint, History, TrainingState, resume_from, rng_state
-from .compilation import CompiledSteps, check_targets
+from ..checks import not_negative, whole
 from ..data.datasets import Array
-from ..data.examples import not_negative, rows, targets, whole
-from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
+from ..data.examples import rows, targets
 from ..losses import Loss
 from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
+from .callbacks import Callback, Checkpoint
+from .compilation import CompiledSteps, check_targets
+from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
 from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
+from .state import History, TrainingState, resume_from, rng_state
 
 __all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gradients", "executor_gradients", "fit",
            "predict"]

@@ -1,0 +1,116 @@
+"""What a kernel is, and how a large batch is cut into chunks.
+
+A kernel is called as kernel(shared, varying, B): lists of arrays (n,) and (B, n) → (sums (m,), each (k, B)), the program's
+outputs summed over the batch, and those of each example. `single`, where there is one, takes the floats of one example.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from time import perf_counter
+from typing import Any, Protocol
+
+from ..program import Program
+
+_CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
+SHORT, LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
+MANY = 1 << 13    # sums
+
+
+class Kernel(Protocol):
+    """What runs a program."""
+
+    @property
+    def single(self) -> Callable[[Sequence[float]], Sequence[float]] | None:
+        """The function of one example's floats, where there is one."""
+
+    @property
+    def source(self) -> str:
+        """The program as it runs."""
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What it costs."""
+
+    def __call__(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """The sums and each example's outputs."""
+
+
+class ArrayKernel:
+    """A rolled program on buffers of chunks of the batch. A chunk's size depends on the program alone, and the chunks' sums
+    are added in their order, so that the result does not depend on the number of threads."""
+
+    single = None
+    source = ""
+    straight = False   # whether it has another way for programs without regularity
+
+    def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
+                 limit: int = sys.maxsize) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from ..roll import roll
+        start = perf_counter()
+        self.program, self.batched, self.widths = program, batched, widths
+        self.nodes, self.sums = len(program.ops), program.sums
+        self.outputs = len(program.outputs) - self.sums
+        self.rolled = roll(program, regular=self.straight or self.nodes > limit)
+        if self.rolled.irregular and self.nodes > limit:
+            raise NotImplementedError(f"the program is irregular, and with {self.nodes} lines too long to compile unasked")
+        self.pool = None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
+        self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
+        self.make()
+        self.program = self.rolled.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
+        self.seconds = perf_counter() - start
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What it costs; `bytes` are of the buffers that it keeps."""
+        return {"nodes": self.nodes, **self.measures(), "seconds": self.seconds}
+
+    def make(self) -> None:
+        """Write or compile the program."""
+        raise NotImplementedError
+
+    def measures(self) -> dict[str, Any]:
+        """What `stats` tells of this backend."""
+        raise NotImplementedError
+
+    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """One chunk."""
+        raise NotImplementedError
+
+    def __call__(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+        """In one chunk, or in several of nearly equal size."""
+        if B <= self.lanes:   # noqa: SIM300
+            return self.run(shared, varying, B)
+        import numpy as np
+        parts = -(-B // self.lanes)
+        cuts = [B * k // parts for k in range(parts + 1)]
+        pieces = [[x[a:b] for x in varying] for a, b in pairwise(cuts)]
+        each_map = self.pool.map if self.pool else map
+        done = list(each_map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
+        sums = done[0][0]
+        with np.errstate(all="ignore"):
+            for part, _ in done[1:]:
+                sums += part
+        return sums, np.concatenate([each for _, each in done], axis=1)
+
+    def __str__(self) -> str:
+        if self.rolled.irregular or (self.nodes > LONG and len(self.rolled.body) > SHORT):
+            return f"{self.nodes} lines without regularity, one instruction each; see .source"
+        from ..show import shown
+        return shown(self.rolled, self.widths)
+
+
+def finite(x: Any) -> bool:
+    """Whether all numbers of an array are finite; of many it is asked in one product, unless that overflows."""
+    import numpy as np
+    if x.size > MANY:
+        with np.errstate(all="ignore"):
+            if np.vdot(x, x) < math.inf:
+                return True
+    return bool(np.isfinite(x).all())

@@ -1,0 +1,236 @@
+"""A plan: for arguments of which some are batches, with or without the derivative, the program and the kernel that runs it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from ..conversion import TraceError, bounded, to_float
+from ..derive import adjoints
+from ..graph import topological
+from ..recording import recording
+from ..structure import leaves_of, shaped
+from ..value import Value, literal
+from .arguments import MismatchError, matched, positions, shape_of
+from .backends.choose import kernel
+from .backends.chunks import finite
+from .backends.python import python_function
+from .program import Program
+from .simplify import simplify
+from .trace import collector_off, gradient, rebuild
+
+__all__ = ["Function", "Plan"]
+
+
+class Function:
+    """A graph as a function of its arguments, with all that can be said of it before it is called.
+
+    leaves, shapes   of every argument: its Values in order, its shape (None if it is irregular)
+    ys               the outputs, one after another
+    order            the nodes between the arguments and the outputs, arguments before results
+    captured         other leaves, whose numbers are read at every call
+    """
+
+    def __init__(self, outputs: Any, arguments: Sequence[Any], wrt: int | Sequence[int], reduce: str | None, backend: str,
+                 threads: int | None) -> None:
+        self.outputs, self.arguments, self.wrt = outputs, arguments, wrt
+        self.reduce, self.backend, self.threads = reduce, backend, threads
+        self.leaves = [leaves_of(argument) for argument in arguments]
+        self.shapes = [shape_of(argument) for argument in arguments]
+        known = {v for leaves in self.leaves for v in leaves}
+        if len(known) < sum(map(len, self.leaves)):
+            raise ValueError("compile(): one Value is an input twice; give each once")
+        for y in leaves_of(outputs):
+            if not isinstance(y, (Value, float, int)):
+                raise TypeError(f"compile(): an output is {bounded(y)}: outputs are Values of the graph, or lists of them")
+        self.ys = [y if isinstance(y, Value) else literal(float(y)) for y in leaves_of(outputs)]
+        self.order = topological(*self.ys, stop=known)
+        self.captured = [v for v in self.order if not (v.args or v.constant or v.symbolic or v in known)]
+
+
+class Plan:
+    """A program for given batched arguments, with or without the derivative, and the kernel that runs it.
+
+    The program's outputs are `pieces`: first those that are summed over the batch, then those of each example.
+    """
+
+    def __init__(self, f: Function, derivative: bool, batched: frozenset[int]) -> None:
+        if derivative and not isinstance(f.outputs, Value):
+            raise TypeError(f"value_and_grad() of {len(f.ys)} outputs: a gradient is of one Value; compile a sum of them, "
+                            "or their derivatives as autograd.grad or jacobian gives them")
+        self.f, self.batched = f, batched
+        self.reference: Callable[[Sequence[float]], Sequence[float]] | None = None   # made when a result is not finite
+        places = range(len(f.arguments))
+        self.wrt = positions(f.wrt, len(places), "wrt") if derivative else []
+        self.shared = [i for i in places if batched and i not in batched]
+        self.varying = [i for i in places if i not in self.shared]   # of no batch: all, in a batch of one
+        summed = bool(f.reduce and batched)
+        pieces = [(summed, 0, f.outputs)]
+        pieces += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
+        pieces.sort(key=lambda piece: not piece[0])
+        self.pieces = [(total, k, x, len(leaves_of(x)), shape_of(x)) for total, k, x in pieces]
+        self.xs = [v for _, k, *_ in self.pieces if k for v in f.leaves[self.wrt[k - 1]]]
+        with collector_off():
+            ends = self._ends()
+            widths = [len(f.leaves[i]) for i in self.varying]
+            self.kernel = kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths,
+                                          f.threads)
+        if batched or not self.kernel.single:
+            import numpy as np
+            self.np, self.float = np, np.dtype(float)
+
+    def _ends(self) -> list[Value]:
+        """What the program computes: the outputs, and the derivatives by `xs`."""
+        return [*self.f.ys, *(gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else [])]
+
+    def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
+        f = self.f
+        return simplify(ends, [v for i in self.shared for v in f.leaves[i]] + f.captured,
+                        [v for i in self.varying for v in f.leaves[i]],
+                        sum([n for total, _, _, n, _ in self.pieces if total]), lowered)
+
+    def run(self, args: Sequence[Any]) -> list[Any]:
+        """The outputs, and the derivative if it has one, in their structures."""
+        captured = [v._data for v in self.f.captured]
+        if not self.batched and self.kernel.single:
+            x = captured + [number for i in self.varying for number in self._numbers(i, args[i])]
+            return self._structured(self._exact(self.kernel.single, x), args)
+        shared = [self._array(i, args[i]) for i in self.shared]
+        varying = [self._array(i, args[i]) for i in self.varying]
+        if captured:
+            shared.append(self.np.array(captured))
+        if not self.batched:
+            varying = [x[None, :] for x in varying]
+        B = len(varying[0]) if varying else 1
+        for x in varying:
+            if len(x) != B or not B:
+                raise ValueError(f"the batched arguments have {', '.join([str(len(x)) for x in varying])} examples: "
+                                 "they need the same number, at least one")
+        sums, each = self.kernel(shared, varying, B)
+        if not (finite(sums) and (not each.size or finite(each))):
+            sums, each = self._replayed(shared, varying, B, sums, each)
+        if not self.batched:
+            return self._structured(each[:, 0], args)
+        if self.f.reduce == "mean":
+            sums *= 1.0 / B
+            if each.size:
+                each *= 1.0 / B   # of a mean, each example's part
+        return self._arrays(sums, each)
+
+    # ---- arguments
+
+    def _numbers(self, i: int, x: Any) -> list[float]:
+        """Argument i of a single example as floats."""
+        if type(x) is float and self.f.shapes[i] == ():
+            return [x]
+        try:
+            found = matched(self.f.arguments[i], x, 0)
+        except MismatchError:
+            self._refuse(i, x)
+        for number in found:
+            if getattr(number, "symbolic", False):
+                raise TraceError("a compiled function is given numbers, and was given a traced value: call the function that "
+                                 "it was made of instead")
+        return [to_float(number, f"argument {i} of a compiled function") for number in found]
+
+    def _array(self, i: int, x: Any) -> Any:
+        """Argument i as float64 of shape (n,), or (B, n) if it is batched."""
+        shape, n, batched = self.f.shapes[i], len(self.f.leaves[i]), i in self.batched
+        if type(x) is self.np.ndarray and x.dtype is self.float and shape is not None:   # nearly always, so it is asked first
+            if (x.shape[1:] if batched else x.shape) != shape:
+                self._refuse(i, x)
+            return x if len(shape) == 1 else x.reshape(len(x), n) if batched else x.reshape(n)
+        if not batched:
+            return self.np.array(self._numbers(i, x))
+        try:
+            if shape is None:   # dicts and ragged lists: every number has the batch's axis
+                made, shape = self.np.array(matched(self.f.arguments[i], x, 1)).T, (n,)
+            else:
+                made = self.np.asarray(x)
+            if made.dtype.kind not in "fiub" or made.ndim != 1 + len(shape) or made.shape[1:] != shape:
+                self._refuse(i, x)
+        except (TypeError, ValueError, MismatchError):
+            self._refuse(i, x)
+        return made.astype(float).reshape(len(made), n)
+
+    def _refuse(self, i: int, x: Any) -> NoReturn:
+        shape = self.f.shapes[i]
+        like = "numbers in the structure it was compiled for" if shape is None else (
+            f"numbers of shape ({', '.join([*['B'] * (i in self.batched), *map(str, shape)])})")
+        given = f"an array of shape {x.shape} and type {x.dtype}" if hasattr(x, "dtype") else bounded(x)
+        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}") from None
+
+    # ---- results in their structure
+
+    def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
+        """Of a single example: numbers, in the structure of the outputs and of the arguments."""
+        made: list[Any] = [None] * len(self.pieces)
+        start = 0
+        for _, k, template, n, shape in self.pieces:
+            part = found[start:start + n]
+            start += n
+            if k and hasattr(args[self.wrt[k - 1]], "dtype"):
+                import numpy as np
+                made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
+            else:
+                made[k] = float(part[0]) if shape == () else shaped(template, map(float, part))
+        return made
+
+    def _arrays(self, sums: Any, each: Any) -> list[Any]:
+        """Of a batch: arrays."""
+        made: list[Any] = [None] * len(self.pieces)
+        places = {True: 0, False: 0}
+        for total, k, template, n, shape in self.pieces:
+            start = places[total]
+            places[total] += n
+            part = sums[start:start + n] if total else each[start:start + n]
+            if shape is None:
+                made[k] = shaped(template, part.tolist() if total else list(part))
+            elif total:
+                made[k] = part.reshape(shape) if shape else float(part[0])
+            else:
+                made[k] = part.T.reshape(each.shape[1], *shape)
+        return made
+
+    # ---- results that are not finite: the graph itself says why, or that they are right
+
+    def _exact(self, run: Callable[[Sequence[float]], Sequence[float]], x: Sequence[float]) -> Sequence[float]:
+        """Of one example with the inputs x: what `run` gives, or the graph where that raises or is not finite."""
+        try:
+            found = run(x)
+            if all(map(math.isfinite, found)):
+                return found
+        except (ArithmeticError, ValueError):
+            pass
+        return self._by_graph(x)
+
+    def _by_graph(self, x: Sequence[float]) -> list[float]:
+        """Of one example with the inputs x: what the graph gives, or raises, naming the node."""
+        f = self.f
+        inputs = [v for i in self.shared for v in f.leaves[i]] + f.captured + [v for i in self.varying for v in f.leaves[i]]
+        made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip(inputs, x, strict=True)}
+        with recording():
+            rebuild(f.order, made)
+            slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
+            return [made[y].data for y in f.ys] + slopes
+
+    def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
+        """The kernel's results again, example by example, as the graph gives them."""
+        np = self.np
+        if self.reference is None:
+            self.reference, _ = python_function(self._program(self._ends(), False))
+        run = self.reference
+        common = [x for part in shared for x in part.tolist()]
+        sums, each = np.zeros_like(sums), np.empty((len(each), B))
+        for b in range(B):
+            try:
+                found = self._exact(run, common + [x for part in varying for x in part[b].tolist()])
+            except Exception as error:
+                if self.batched:
+                    error.add_note(f"in example {b} of the batch")
+                raise
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums += found[:len(sums)]
+            each[:, b] = found[len(sums):]
+        return sums, each

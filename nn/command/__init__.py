@@ -1,0 +1,1 @@
+"""`python3 -m nn`: train on a data set or a table, save, load, predict, report. Nothing imports it."""

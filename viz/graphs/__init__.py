@@ -1,0 +1,9 @@
+"""Pictures of graphs as SVG and DOT. It uses formulas; plots and pages may use it."""
+
+from .drawing import draw, picture_or_none
+from .neuron import draw_neuron
+from .picture import Picture
+
+__all__ = [
+    "Picture", "draw", "draw_neuron", "picture_or_none",
+]
