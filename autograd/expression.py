@@ -1,6 +1,6 @@
 """Text → Values, safely: a parser of its own, which knows numbers, names, the operators and this project's functions.
 
-    sum      product { (+|−) product }          product   unary { (*|/) unary }
+    sum      product { (+|−) product }          product   unary { (*|/|//|%) unary }
     unary    { + | − } power                    power     atom [ ** unary ]
     atom     number | name | function(sum, …) | ( sum )
 
@@ -16,12 +16,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from functools import reduce
 from typing import Any
 
 from . import functions, primitives
 from .conversion import bounded
-from .primitive import Primitive
+from .primitive import PRIMITIVES, Primitive
 from .value import Value
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
@@ -32,13 +31,13 @@ CONSTANTS = {"pi": math.pi, "e": math.e}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(functions, name) for name in functions.__all__ if name not in ("softmax", "log_softmax", "where")},
     "abs": primitives.abs_, "ln": primitives.log,
-    "max": lambda *xs: reduce(primitives.maximum, xs), "min": lambda *xs: reduce(primitives.minimum, xs),
+    "max": primitives.maximum, "min": primitives.minimum, "round": primitives.round_,
 }
 _TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-                    r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/(),−·×]))")
+                    r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|//|[-+*/%(),−·×]))")
 _PLAIN = {"−": "-", "·": "*", "×": "*"}
 _BINARY = {"+": (1, operator.add), "-": (1, operator.sub), "*": (2, operator.mul), "/": (2, operator.truediv),
-           "**": (4, operator.pow)}
+           "//": (2, operator.floordiv), "%": (2, operator.mod), "**": (4, operator.pow)}
 _UNARY = {"+": (3, operator.pos), "-": (3, operator.neg)}
 
 
@@ -141,10 +140,11 @@ def parse(text: str) -> Expression:
         elif kind == "name":
             following = _TOKEN.match(text, at)
             if following and following["sign"] == "(":
-                if token not in FUNCTIONS:
+                called = _function(token)
+                if called is None:
                     near = get_close_matches(token, FUNCTIONS, n=1)
                     raise fail(f"{bounded(token)} is no function here{f': is it {near[0]}?' if near else ''}", place)
-                pending.append(("(", 0, FUNCTIONS[token], place))
+                pending.append(("(", 0, called, place))
                 counts.append(1)
                 at = following.end()
             elif token in FUNCTIONS:
@@ -191,6 +191,12 @@ def parse(text: str) -> Expression:
     if pending:
         raise fail("this '(' is never closed", text.index("(", pending[-1][3]))
     return Expression(text, program)
+
+
+def _function(name: str) -> Callable[..., Any] | None:
+    """The function of that name: one of ours, or a row that a user added to the table."""
+    row = PRIMITIVES.get(name)
+    return FUNCTIONS.get(name) or (row if row and not row.builtin else None)
 
 
 def _takes(function: Callable[..., Any], n: int) -> bool:

@@ -5,6 +5,7 @@ Each takes a Value, a number or an array, and gives the same; the ones of two ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, overload
 
@@ -12,10 +13,52 @@ from . import primitives as p
 from .value import Value
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1",
-    "heaviside", "hypot", "leaky_relu", "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "logsumexp",
-    "maximum", "minimum", "relu", "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "sqrt", "step",
-    "tan", "tanh", "where",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "clip",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "gelu",
+    "heaviside",
+    "hypot",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "maximum",
+    "minimum",
+    "norm",
+    "relu",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "step",
+    "tan",
+    "tanh",
+    "where",
+    "xlogy",
 ]
 
 
@@ -28,6 +71,19 @@ class Unary(Protocol):
     def __call__(self, x: float, /) -> float: ...
     @overload
     def __call__(self, x: Any, /) -> Any: ...
+
+
+class Several(Protocol):
+    """A function of any number of arguments."""
+
+    @overload
+    def __call__(self, x: Value, /, *xs: Value | float) -> Value: ...
+    @overload
+    def __call__(self, x: float, y: Value, /, *xs: Value | float) -> Value: ...
+    @overload
+    def __call__(self, x: float, /, *xs: float) -> float: ...
+    @overload
+    def __call__(self, x: Any, /, *xs: Any) -> Any: ...
 
 
 class Binary(Protocol):
@@ -71,9 +127,13 @@ softplus: Unary = p.softplus
 relu: Unary = p.relu
 step: Unary = p.step
 sign: Unary = p.sign
-maximum: Binary = p.maximum
-minimum: Binary = p.minimum
-hypot: Binary = p.hypot
+floor: Unary = p.floor
+ceil: Unary = p.ceil
+round: Unary = p.round_   # not in __all__: Python has a function of this name
+maximum: Several = p.maximum
+minimum: Several = p.minimum
+hypot: Several = p.hypot
+xlogy: Binary = p.xlogy
 atan2: Binary = p.atan2
 
 
@@ -87,6 +147,24 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     (-20.0, 10.0)
     """
     return p.where(condition, a, b)
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """x, but at least `low` and at most `high`; the slope is that of what is the result, at a limit that of x.
+
+    >>> clip(5.0, 0.0, 1.0)
+    1.0
+    """
+    return p.clip(x, low, high)
+
+
+def norm(*xs: Any) -> Any:
+    """√(Σ x²) of several arguments or of one sequence: it neither overflows nor vanishes, and its slope at 0 is 0.
+
+    >>> norm([3.0, 4.0]), norm([1e200, 0.0])
+    (5.0, 1e+200)
+    """
+    return p.hypot(*_several(xs, "norm"))
 
 
 def heaviside(x: Any) -> Any:
@@ -114,6 +192,15 @@ def silu(x: Any) -> Any:
     0.0
     """
     return x * p.sigmoid(x)
+
+
+def gelu(x: Any) -> Any:
+    """x · Φ(x) with Φ the normal distribution, exactly: x/2 · erfc(−x/√2). (Hendrycks and Gimpel, arXiv:1606.08415)
+
+    >>> gelu(-40.0), gelu(40.0)
+    (-0.0, 40.0)
+    """
+    return x * 0.5 * p.erfc(x * -math.sqrt(0.5))
 
 
 def leaky_relu(x: Any, slope: Any = 0.01) -> Any:

@@ -5,11 +5,11 @@ Nothing here records or differentiates: read value.py first.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import primitives as p
-from .conversion import bounded
-from .primitive import Primitive
+from .conversion import bounded, to_float
+from .primitive import Primitive, by_ufunc
 
 __all__ = ["Number"]
 
@@ -59,6 +59,34 @@ class Number:
         """The cosine."""
         return self.__primitive__(p.cos, (self,))
 
+    if not TYPE_CHECKING:   # to which every name would then be there
+        def __getattr__(self, name: str) -> Any:
+            """numpy computes np.arctan of an object array by calling each element's method of that name."""
+            op = by_ufunc(name)
+            if op is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            return lambda *others: op(self, *others)
+
+    # ---- what is left of a division, as of Python's floats
+
+    def __mod__(self, other: Any) -> Any:
+        return _of_two(p.mod, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _of_two(p.mod, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _of_two(p.floor_divide, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _of_two(p.floor_divide, other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     # ---- comparisons look at the number, the hash is the identity
 
     __hash__ = object.__hash__
@@ -90,6 +118,10 @@ class Number:
 
     __int__ = __complex__ = __float__
 
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        raise TypeError(f"round() of {self._name()} would lose its gradient: use round(v.data) for the number, f'{{v:.2f}}' to "
+                        "print it, or autograd.round for a whole number in the graph")
+
     def conjugate(self) -> Any:
         """Itself, being real: what numpy's var and std ask for."""
         return self
@@ -118,13 +150,12 @@ def _number(x: Any) -> Any:
     return x.data if isinstance(x, Number) else x
 
 
-def _method(op: Primitive) -> Any:
-    return lambda self, *others: op(self, *others)  # noqa: PLW0108   # a function binds to its object, a Primitive does not
-
-
-# numpy computes np.arctan of an object array by calling each element's method of that name.
-for _name, _op in {"arcsin": p.asin, "arccos": p.acos, "arctan": p.atan, "tan": p.tan, "sinh": p.sinh, "cosh": p.cosh,
-                   "arcsinh": p.asinh, "arccosh": p.acosh, "arctanh": p.atanh, "exp2": p.exp2, "expm1": p.expm1,
-                   "log1p": p.log1p, "log2": p.log2, "log10": p.log10, "cbrt": p.cbrt, "fabs": p.abs_,
-                   "arctan2": p.atan2, "hypot": p.hypot}.items():
-    setattr(Number, _name, _method(_op))
+def _of_two(op: Primitive, a: Any, b: Any) -> Any:
+    """op(a, b), or NotImplemented where one is no number."""
+    for x in (a, b):
+        if not isinstance(x, Number):
+            try:
+                to_float(x)
+            except TypeError:
+                return NotImplemented
+    return op(a, b)

@@ -14,10 +14,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from .conversion import bounded, to_float
+from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "errstate", "primitive", "to_float"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "errstate", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
+_BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
 _VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
 
@@ -50,16 +52,25 @@ def errstate(*, invalid: str | None = None, divide: str | None = None) -> Iterat
 class Primitive:
     """A scalar function y = f(*xs), and all that the project knows of it. Making one adds it to `PRIMITIVES`.
 
-    name      what it is called: a Python identifier not yet in the table
+    One row is enough: it works in operators, derivatives of any order, tables, pictures, pages, expressions, under numpy's
+    functions and compiled. A row of your own replaces one that you made before under its name; graphs keep the row that
+    they were built with.
+
+    name      what it is called: a Python identifier that no row of the project has
     value     floats → float; raises ValueError or ZeroDivisionError where there is no number
     partials  (y, *xs) → one ∂y/∂x per argument; arithmetic and primitives only, no branches
-    array     (xp, *xs) → y for whole arrays, xp being numpy; by default `value`, element by element
+    array     (xp, *xs) → y for whole arrays, in functions of `xp` under numpy's names, and operators; conditions are
+              xp.where. Arrays, machine code and pages come of it; by default `value`, element by element, which machine
+              code and pages cannot have
     pole      what IEEE arithmetic answers where `value` raises: ±inf at a pole, else nan (the default)
     overflow  the answer where `value` overflows; +inf by default
     latex, text   its notation: "{0}" is the first argument, "{0:2}" the same in brackets if it binds
-              looser than 2 (1 a sum, 2 a product, 8 a function or power, 9 a symbol), "{0:^}" an exponent
+              looser than 2 (1 a sum, 2 a product, 8 a function or power, 9 a symbol), "{0:^}" an exponent;
+              of any number of arguments, "{0}" is all of them with commas between
     binds     how tightly the notation itself binds
+    symbol    what a box of a picture shows; its name by default
     domain    an interval inside which it is smooth, for tests
+    kink      (*xs) → 0 where a slope jumps or is a matter of convention; None where there is no such point
     advice    what to do where it has no number: the last words of the error
     arity     how many arguments it takes, as `partials` says; None for any number
 
@@ -71,24 +82,33 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("advice", "arity", "array", "binds", "domain", "latex", "name", "overflow", "partials", "pole", "text",
-                 "value")
+    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "kink", "latex", "name",
+                 "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
                  overflow: Callable[..., float] = lambda *xs: math.inf,
-                 latex: str | None = None, text: str | None = None, binds: int = 9,
-                 domain: tuple[float, float] = (-3.0, 3.0), advice: str = "") -> None:
+                 latex: str | None = None, text: str | None = None, binds: int = 9, symbol: str | None = None,
+                 domain: tuple[float, float] = (-3.0, 3.0), kink: Callable[..., Any] | None = None,
+                 advice: str = "") -> None:
         if not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f"Primitive({bounded(name)}): the name must be a Python identifier")
-        if name in PRIMITIVES:
+        known = PRIMITIVES.get(name)
+        if known and known.builtin:
             raise ValueError(f"Primitive({name!r}): the table has one of this name; choose another")
         self.name, self.value, self.partials, self.pole, self.overflow = name, value, partials, pole, overflow
         self.array = array or (lambda xp, *xs: xp.vectorize(self.ieee, otypes=[float])(*xs))
-        self.latex, self.text, self.binds, self.domain, self.advice = latex, text, binds, domain, advice
+        self._given = array
+        self._formulas: dict[int, Formula | float] = {}
+        self.latex, self.text, self.binds, self.symbol = latex, text, binds, name if symbol is None else symbol
+        self.domain, self.kink, self.advice = domain, kink, advice
+        self.builtin: bool = False
         code = getattr(partials, "__code__", None)
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
+        self.ufunc = self._ufunc()
         PRIMITIVES[name] = self
+        if _BY_UFUNC.setdefault(self.ufunc, self) is known:
+            _BY_UFUNC[self.ufunc] = self
 
     def __call__(self, *xs: Any) -> Any:
         """f of numbers is a float, of Values a Value, of arrays an array. An argument's type may define
@@ -121,6 +141,33 @@ class Primitive:
         with errstate(invalid="ignore", divide="ignore"):
             return self.evaluate(*xs)
 
+    def formula(self, n: int) -> Formula | float:
+        """The array form of n arguments as a formula of numpy's functions. A row of the project without one is a function
+        that numpy has not: it is called by its own name.
+
+        UnreadableError, which names the row, where there is no array form or it is no formula.
+        """
+        if n not in self._formulas:
+            array = self._given or (lambda xp, *xs: Call(self.name, *xs))
+            if not (self._given or self.builtin):
+                raise UnreadableError(f"{self.name} has no array form")
+            try:
+                self._formulas[n] = read(array, n)
+            except UnreadableError as error:
+                raise UnreadableError(f"the array form of {self.name} cannot be read: {error}") from None
+        return self._formulas[n]
+
+    def _ufunc(self) -> str:
+        """What numpy calls this function, if its array form is one call of it; else the row's own name."""
+        n = self.arity or 2
+        try:
+            found = self.formula(n)
+        except UnreadableError:
+            return self.name
+        if isinstance(found, Call) and [getattr(x, "place", None) for x in found.args] == [*range(n)]:
+            return found.name
+        return self.name
+
     def called(self, *xs: float) -> str:
         """The call as an error shows it: log(-1)."""
         return f"{self.name}({', '.join([f'{x:.6g}' for x in xs[:4]] + ['…'] * (len(xs) > 4))})"
@@ -136,7 +183,15 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if PRIMITIVES.get(self.name) is not self:
+            from pickle import PicklingError
+            raise PicklingError(f"the row {self.name} was replaced by another of its name: build the graph again to pickle it")
         return primitive, (self.name,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Primitive:
+        return self
+
+    __copy__ = __deepcopy__
 
 
 def primitive(name: str) -> Primitive:
@@ -149,4 +204,13 @@ def primitive(name: str) -> Primitive:
         return PRIMITIVES[name]
     except KeyError:
         raise KeyError(f"no primitive is called {bounded(name)}: define it before it is used or loaded") from None
+
+
+def by_ufunc(name: str) -> Primitive | None:
+    """The row that is numpy's function of that name, if there is one: rows of users' own too.
+
+    >>> by_ufunc("arctan2"), by_ufunc("matmul")
+    (<primitive atan2>, None)
+    """
+    return _BY_UFUNC.get(ALIASES.get(name, name))
 

@@ -12,10 +12,13 @@ Conventions where a derivative does not exist or is a matter of choice:
 | point | derivative |
 |---|---|
 | relu and abs at 0, sign and step anywhere | 0 |
-| maximum, minimum of equal arguments | ½ to each, so that max(x, x) has slope 1 |
+| floor, ceil, round, floor_divide anywhere; mod(a, b) in a | 0; 1 |
+| maximum, minimum of equal arguments | shared equally: ½ to each of two, ¼ to each of four, so that max(x, x) has slope 1 |
+| clip at a limit | 1 in x |
+| x·log y at x = 0 in y | 0, also at y = 0 |
 | x**0 in x, anywhere; 0**n in n, for n ≥ 0 | 0 |
 | sqrt and cbrt at 0 | +inf |
-| hypot at (0, 0) | 0 to each |
+| hypot at 0 | 0 to each |
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from .primitive import Primitive
+from .primitive import PRIMITIVES, Primitive
 
 POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
 
@@ -34,9 +37,15 @@ POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
 abs_: Primitive
 cos: Primitive
 cosh: Primitive
+exceeds: Primitive
+floor_divide: Primitive
 pow_: Primitive
+round_: Primitive
 sigmoid: Primitive
+maximum: Primitive
+sech2: Primitive
 sign: Primitive
+step: Primitive
 strong_div: Primitive
 strong_mul: Primitive
 
@@ -84,13 +93,74 @@ def _logsumexp(*xs: float) -> float:
 
 def _shift_array(xp: Any, *xs: Any) -> Any:
     m = reduce(xp.maximum, xs)
-    return xp.where(xp.isinf(m), xp.nan, m)
+    return m + (m - m)   # of an infinity, nan
 
 
 def _logsumexp_array(xp: Any, *xs: Any) -> Any:
     m = reduce(xp.maximum, xs)
     m = xp.where(xp.isinf(m), 0.0, m)
     return m + xp.log(total([xp.exp(x - m) for x in xs]))
+
+
+def _won(xs: Sequence[Any], y: Any, beats: Callable[[Any, Any], Any]) -> Sequence[Any]:
+    """The slopes of a maximum y: 1 shared equally by all x that are y. `beats` is exceeds, or its contrary of a minimum."""
+    if len(xs) == 2:
+        return beats(xs[0], xs[1]), beats(xs[1], xs[0])
+    ties = [beats(x, y) for x in xs]   # ½ or 0
+    norm = total(ties)
+    return [tie / norm for tie in ties]
+
+
+def _falls_below(a: Any, b: Any) -> Any:
+    return exceeds(b, a)
+
+
+def _ties(*xs: Any) -> Any:
+    """0 where two of them are equal."""
+    return reduce(operator.mul, [a - b for i, a in enumerate(xs) for b in xs[:i]], 1.0)
+
+
+def _whole(choose: Callable[[float], float]) -> Callable[[float], float]:
+    """A whole number near x as a float, of the sign of x; what is no finite number stays."""
+    return lambda x: math.copysign(choose(x), x) if math.isfinite(x) else x
+
+
+def _unclipped(y: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """The slopes of clip: 1 to what is the result; to x where it meets a limit."""
+    below, above = step(exceeds(low, x) - 0.5), step(exceeds(maximum(x, low), high) - 0.5)
+    return (1 - below) * (1 - above), below * (1 - above), above
+
+
+def _xlogy(x: float, y: float) -> float:
+    return x * math.log(y) if x or y != y else 0.0
+
+
+def _xlogy_pole(x: float, y: float) -> float:
+    return -math.copysign(math.inf, x) if y == 0 and x == x else math.nan
+
+
+def _hypot_array(xp: Any, *xs: Any) -> Any:
+    if len(xs) == 2:
+        return xp.hypot(*xs)
+    sizes = [xp.abs(x) for x in xs]
+    m = reduce(xp.maximum, sizes)   # beside which no square overflows, or vanishes where it matters
+    y = m * xp.sqrt(total([(x / m) * (x / m) for x in sizes]))
+    return xp.where(reduce(operator.or_, [x == math.inf for x in sizes]), math.inf, xp.where(m == 0, 0.0, y))
+
+
+def _sech2_array(xp: Any, x: Any) -> Any:
+    e = xp.exp(-2 * xp.abs(x))
+    return 4 * e / (1 + e * (2 + e))
+
+
+def _sech2(x: float) -> float:
+    e = math.exp(-2 * abs(x))
+    return 4 * e / (1 + e * (2 + e))
+
+
+def _sigmoid_array(xp: Any, x: Any) -> Any:
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, e) / (1 + e)
 
 
 def _sigmoid(x: float) -> float:
@@ -106,9 +176,9 @@ def _cbrt(x: float) -> float:
 
 
 # The six of the lecture, from which the rest could be composed.
-mul = Primitive("mul", value=operator.mul, partials=lambda y, a, b: (b, a), array=lambda xp, a, b: a * b,
+mul = Primitive("mul", symbol="×", value=operator.mul, partials=lambda y, a, b: (b, a), array=lambda xp, a, b: a * b,
                 latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
-add = Primitive("add", value=operator.add, partials=lambda y, a, b: (1.0, 1.0), array=lambda xp, a, b: a + b,
+add = Primitive("add", symbol="+", value=operator.add, partials=lambda y, a, b: (1.0, 1.0), array=lambda xp, a, b: a + b,
                 latex="{0:1} + {1:1}", text="{0:1} + {1:1}", binds=1)
 exp = Primitive("exp", value=math.exp, partials=lambda y, x: (y,), array=lambda xp, x: xp.exp(x),
                 latex="e{0:^}", text="e{0:^}", binds=8,
@@ -117,35 +187,35 @@ log = Primitive("log", value=math.log, partials=lambda y, x: (1 / x,), array=lam
                 pole=lambda x: math.nan if x else -math.inf, latex=r"\log {0:9}", text="log {0:9}", binds=8,
                 domain=POSITIVE,
                 advice="log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits")
-reciprocal = Primitive("reciprocal", value=lambda x: 1 / x, partials=lambda y, x: (-(y * y),),
+reciprocal = Primitive("reciprocal", symbol="1/x", value=lambda x: 1 / x, partials=lambda y, x: (-(y * y),),
                        array=lambda xp, x: 1 / x, pole=lambda x: math.copysign(math.inf, x),
                        latex=r"\frac{{1}}{{{0}}}", text="1/{0:8}", binds=2, domain=POSITIVE,
                        advice="division by zero; keep the divisor away from 0")
-neg = Primitive("neg", value=operator.neg, partials=lambda y, x: (-1.0,), array=lambda xp, x: -x,
+neg = Primitive("neg", symbol="−x", value=operator.neg, partials=lambda y, x: (-1.0,), array=lambda xp, x: -x,
                 latex="-{0:2}", text="−{0:2}", binds=2)
 
 # Quotients, powers and roots. pow(x, n) is differentiable in n too; at 0**0 that slope, 1·log 0, is set to 0.
-div = Primitive("div", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)),
+div = Primitive("div", symbol="÷", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)),
                 array=lambda xp, a, b: a / b,
                 pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
                 advice="division by zero; keep the divisor away from 0")
-pow_ = Primitive("pow", value=_real_power, array=lambda xp, x, n: xp.power(x, n),
+pow_ = Primitive("pow", symbol="xⁿ", value=_real_power, array=lambda xp, x, n: xp.power(x, n),
                  partials=lambda y, x, n: (strong_mul(n, pow_(x, n - 1)), strong_mul(abs_(sign(x)) * y, log(x))),
                  pole=lambda x, n: math.nan if x else math.copysign(math.inf, x) if _is_odd(n) else math.inf,
                  overflow=lambda x, n: -math.inf if x < 0 and _is_odd(n) else math.inf,
                  latex="{0:9}{1:^}", text="{0:9}{1:^}", binds=8, domain=POSITIVE,
                  advice="a negative base needs a whole number as exponent, and a base of 0 one that is not negative")
-sqrt = Primitive("sqrt", value=lambda x: math.sqrt(x) + 0.0,   # sqrt(-0.0) is 0.0, so that its slope is +inf
+sqrt = Primitive("sqrt", symbol="√x", value=lambda x: math.sqrt(x) + 0.0,   # sqrt(-0.0) is 0.0, so that its slope is +inf
                  partials=lambda y, x: (1 / (2 * y),), array=lambda xp, x: xp.sqrt(x) + 0.0,
                  latex=r"\sqrt{{{0}}}", text="√{0:9}", binds=8, domain=POSITIVE,
                  advice="sqrt needs a number that is not negative; at 0 its slope is infinite")
-cbrt = Primitive("cbrt", value=_cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
+cbrt = Primitive("cbrt", symbol="∛x", value=_cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
                  latex=r"\sqrt[3]{{{0}}}", text="∛{0:9}", binds=8, domain=POSITIVE)
-hypot = Primitive("hypot", value=math.hypot, array=lambda xp, a, b: xp.hypot(a, b),
-                  partials=lambda y, a, b: (strong_div(a, y), strong_div(b, y)), domain=POSITIVE)
+hypot = Primitive("hypot", value=math.hypot, array=_hypot_array,
+                  partials=lambda y, *xs: [strong_div(x, y) for x in xs], domain=POSITIVE)
 
 # Exponentials and logarithms.
-exp2 = Primitive("exp2", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
+exp2 = Primitive("exp2", symbol="2ˣ", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
                  latex="2{0:^}", text="2{0:^}", binds=8)
 expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), array=lambda xp, x: xp.expm1(x),
                   latex="(e{0:^} - 1)", text="(e{0:^} − 1)")
@@ -159,33 +229,42 @@ log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / (x * mat
                   array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
                   latex=r"\log_{{10}} {0:9}", text="log₁₀ {0:9}", binds=8, domain=POSITIVE,
                   advice="log10 needs a positive number")
-sigmoid = Primitive("sigmoid", value=_sigmoid, partials=lambda y, x: (y * sigmoid(-x),),
-                    array=lambda xp, x: xp.exp(xp.minimum(x, 0.0)) / (1 + xp.exp(-xp.abs(x))),
+xlogy = Primitive("xlogy", value=_xlogy, partials=lambda y, a, b: (log(b), strong_div(a, b)), domain=POSITIVE,
+                  array=lambda xp, a, b: xp.where((a == 0) & (b == b), 0.0, a * xp.log(b)), pole=_xlogy_pole,
+                  latex=r"{0:2} \cdot \log {1:9}", text="{0:2}·log {1:9}", binds=2,
+                  advice="xlogy needs a second number that is positive, or 0 beside a first that is 0")
+sigmoid = Primitive("sigmoid", symbol="σ", value=_sigmoid, partials=lambda y, x: (y * sigmoid(-x),),
+                    array=_sigmoid_array,
                     latex=r"\sigma({0})", text="σ({0})")
 softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) + (0.0 if x < 0 else x),
-                     partials=lambda y, x: (sigmoid(x),), array=lambda xp, x: xp.logaddexp(0.0, x),
+                     partials=lambda y, x: (sigmoid(x),), array=lambda xp, x: xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(x, 0.0),
                      latex=r"\log (1 + e{0:^})", text="log(1 + e{0:^})", binds=8)
 logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
                       array=_logsumexp_array)
 
 # Kinks: conditions are primitives, so that no derivative branches.
-step = Primitive("step", value=_nan_first(lambda x: 1.0 if x > 0 else 0.0), partials=lambda y, x: (0.0,),
+step = Primitive("step", kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0), partials=lambda y, x: (0.0,),
                  array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
-sign = Primitive("sign", value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,),
-                 array=lambda xp, x: xp.sign(x), latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
-exceeds = Primitive("exceeds", value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
+sign = Primitive("sign", symbol="sgn", value=lambda x: math.copysign(1.0, x) if x and x == x else x, kink=lambda x: x,
+                 partials=lambda y, x: (0.0,), array=lambda xp, x: xp.sign(x),
+                 latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
+exceeds = Primitive("exceeds", kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
                     partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
                     array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
-abs_ = Primitive("abs", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
-                 latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)
-relu = Primitive("relu", value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),),
+abs_ = Primitive("abs", symbol="|x|", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
+                 kink=lambda x: x, latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)
+relu = Primitive("relu", value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),), kink=lambda x: x,
                  array=lambda xp, x: xp.maximum(x, 0.0), latex=r"\max(0, {0})", text="max(0, {0})", domain=POSITIVE)
-maximum = Primitive("maximum", value=_nan_first(max), partials=lambda y, a, b: (exceeds(a, b), exceeds(b, a)),
-                    array=lambda xp, a, b: xp.maximum(a, b), latex=r"\max({0}, {1})", text="max({0}, {1})")
-minimum = Primitive("minimum", value=_nan_first(min), partials=lambda y, a, b: (exceeds(b, a), exceeds(a, b)),
-                    array=lambda xp, a, b: xp.minimum(a, b), latex=r"\min({0}, {1})", text="min({0}, {1})")
+maximum = Primitive("maximum", symbol="max", value=_nan_first(lambda *xs: max(xs)),
+                    partials=lambda y, *xs: _won(xs, y, exceeds),
+                    array=lambda xp, *xs: reduce(xp.maximum, xs), kink=_ties, latex=r"\max({0})", text="max({0})")
+minimum = Primitive("minimum", symbol="min", value=_nan_first(lambda *xs: min(xs)),
+                    partials=lambda y, *xs: _won(xs, y, _falls_below),
+                    array=lambda xp, *xs: reduce(xp.minimum, xs), kink=_ties, latex=r"\min({0})", text="min({0})")
+clip = Primitive("clip", value=_nan_first(lambda x, low, high: min(max(x, low), high)), partials=_unclipped,
+                 array=lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high), kink=_ties)
 where = Primitive("where", value=lambda c, a, b: a if c else b, array=lambda xp, c, a, b: xp.where(c, a, b),
-                  partials=lambda y, c, a, b: (0.0, abs_(sign(c)), 1 - abs_(sign(c))),
+                  partials=lambda y, c, a, b: (0.0, abs_(sign(c)), 1 - abs_(sign(c))), kink=lambda c, a, b: c,
                   latex=r"({1} \text{{ if }} {0} \text{{ else }} {2})", text="({1} if {0} else {2})", domain=POSITIVE)
 
 # What derivatives are written with: 0 times anything is 0 (a strong zero), and a shift that cancels from its result.
@@ -196,8 +275,24 @@ strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, par
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b), domain=POSITIVE,
                        pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
                        advice="division by zero; keep the divisor away from 0")
-shift = Primitive("shift", value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
+shift = Primitive("shift", kink=_ties, value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
                   partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
+
+# Whole numbers, and what is left; of Python's floats // and % have the same bits.
+floor = Primitive("floor", value=_whole(math.floor), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.floor(x),
+                  kink=lambda x: x - round_(x), latex=r"\lfloor {0} \rfloor", text="⌊{0}⌋", symbol="⌊x⌋")
+ceil = Primitive("ceil", value=_whole(math.ceil), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.ceil(x),
+                 kink=lambda x: x - round_(x), latex=r"\lceil {0} \rceil", text="⌈{0}⌉", symbol="⌈x⌉")
+round_ = Primitive("round", value=_whole(round), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.rint(x),
+                   kink=lambda x: x - floor(x) - 0.5)
+mod = Primitive("mod", value=operator.mod, partials=lambda y, a, b: (1.0, -floor_divide(a, b)),
+                array=lambda xp, a, b: xp.remainder(a, b), kink=lambda a, b: a / b - round_(a / b), domain=POSITIVE,
+                latex=r"{0:2} \bmod {1:8}", text="{0:2} mod {1:8}", binds=2,
+                advice="division by zero; keep the divisor away from 0")
+floor_divide = Primitive("floor_divide", value=operator.floordiv, partials=lambda y, a, b: (0.0, 0.0), domain=POSITIVE,
+                         array=lambda xp, a, b: xp.floor_divide(a, b), kink=lambda a, b: a / b - round_(a / b),
+                         pole=_quotient_pole, latex=r"\lfloor {0:2} / {1:8} \rfloor", text="⌊{0:2}/{1:8}⌋", symbol="⌊a/b⌋",
+                         advice="division by zero; keep the divisor away from 0")
 
 # Trigonometric and hyperbolic functions and their inverses.
 _FINITE = "its argument must be finite"
@@ -221,8 +316,10 @@ sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), arra
                  overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:9}", text="sinh {0:9}", binds=8)
 cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), array=lambda xp, x: xp.cosh(x),
                  latex=r"\cosh {0:9}", text="cosh {0:9}", binds=8)
-tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: ((1 / cosh(x)) * (1 / cosh(x)),),
-                 array=lambda xp, x: xp.tanh(x), latex=r"\tanh {0:9}", text="tanh {0:9}", binds=8)
+tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: (sech2(x),), array=lambda xp, x: xp.tanh(x),
+                 latex=r"\tanh {0:9}", text="tanh {0:9}", binds=8)
+sech2 = Primitive("sech2", value=_sech2, partials=lambda y, x: (-2 * y * tanh(x),), array=_sech2_array,
+                  latex=r"\frac{{1}}{{\cosh^2 {0:9}}}", text="1/cosh² {0:9}", binds=2, symbol="1/cosh²")
 asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),),
                   array=lambda xp, x: xp.arcsinh(x))
 acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
@@ -233,3 +330,6 @@ atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: (1 / ((1 - x)
                   advice="atanh needs a number between -1 and 1")
 erf = Primitive("erf", value=math.erf, partials=lambda y, x: (2 / math.sqrt(math.pi) * exp(-(x * x)),))
 erfc = Primitive("erfc", value=math.erfc, partials=lambda y, x: (-2 / math.sqrt(math.pi) * exp(-(x * x)),))
+
+for _row in PRIMITIVES.values():   # what follows is users' own
+    _row.builtin = True

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from mpmath import mp, mpc, mpf
@@ -25,7 +26,6 @@ EFFORT = max(1, settings().max_examples // 50)               # 1 in the quick pr
 
 # The table as the package defines it: tests and doctests add rows of their own.
 ROWS = [p for p in PRIMITIVES.values() if not p.name.startswith(("docs_", "test_"))]
-KINKED = {"abs", "exceeds", "maximum", "minimum", "relu", "shift", "sign", "step", "where"}
 
 mp.prec = 2600             # of the truths: 1 + 1e-308 is exact
 TINY = mpf(2) ** -4000     # of the complex step: sqrt has a slope of 2**2000 at 0, which is infinity to a float
@@ -63,33 +63,54 @@ def _power(x: Any, n: Any) -> Any:
     return mp.exp(n * mp.log(x))
 
 
-TRUTHS: dict[str, Callable[..., Any]] = {
+def _hypot(*xs: Any) -> Any:
+    return mp.sqrt(sum([x * x for x in xs]))
+
+
+def _xlogy(x: Any, y: Any) -> Any:
+    return mpf(0) if x == 0 else x * mp.log(y)
+
+
+def _rounded(x: Any) -> Any:
+    return mp.nint(re(x))   # halves to the even one
+
+
+class _Truths(dict[str, Callable[..., Any]]):
+    def __missing__(self, name: str) -> NoReturn:
+        pytest.fail(f"add a truth for {name} to TRUTHS in tests/helpers.py: its definition, of real and complex numbers")
+
+
+TRUTHS = _Truths({
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
     "exp": mp.exp, "exp2": lambda x: mpf(2) ** x, "expm1": lambda x: x + x * x / 2 if abs(x) < TINY else mp.exp(x) - 1,
     "log": mp.log, "log1p": _log1p, "log2": lambda x: mp.log(x) / mp.log(2), "log10": lambda x: mp.log(x) / mp.log(10),
     "pow": _power, "sqrt": mp.sqrt, "cbrt": lambda x: mp.sign(re(x)) * mp.cbrt(abs(x)),
-    "hypot": lambda a, b: mp.sqrt(a * a + b * b),
+    "hypot": _hypot, "xlogy": _xlogy,
+    "floor": lambda x: mp.floor(re(x)), "ceil": lambda x: mp.ceil(re(x)), "round": _rounded,
+    "mod": lambda a, b: a - b * mp.floor(re(a) / re(b)), "floor_divide": lambda a, b: mp.floor(re(a) / re(b)),
+    "clip": lambda x, low, high: min(max(x, low, key=re), high, key=re), "sech2": lambda x: 1 / mp.cosh(x) ** 2,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": _softplus, "logsumexp": _logsumexp,
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
     "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
-    "maximum": lambda a, b: a if re(a) >= re(b) else b, "minimum": lambda a, b: a if re(a) <= re(b) else b,
+    "maximum": lambda *xs: max(xs, key=re), "minimum": lambda *xs: min(xs, key=re),
     "where": lambda c, a, b: a if c else b, "shift": lambda *xs: mp.nan if mp.isinf(max(xs, key=re)) else re(max(xs, key=re)),
     "strong_mul": lambda a, b: a * b if a else mpf(0), "strong_div": lambda a, b: a / b if a else mpf(0),
     "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "atan2": mp.atan2,
     "sinh": lambda x: x if abs(x) < TINY else mp.sinh(x), "cosh": mp.cosh, "tanh": mp.tanh,
     "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh,
     "erf": mp.erf, "erfc": lambda x: mpf(0) if x > 1e6 else mp.erfc(x),
-}
+})
 ANALYTIC: dict[str, Callable[..., Sequence[Any]]] = {   # the slopes of what mpmath has for real numbers only, or slowly
     "erf": lambda x: (2 / mp.sqrt(mp.pi) * mp.exp(-x * x),), "erfc": lambda x: (-2 / mp.sqrt(mp.pi) * mp.exp(-x * x),),
     "atan": lambda x: (1 / (1 + x * x),), "cbrt": lambda x: (1 / mp.cbrt(x * x) / 3 if x else mp.inf,),
     "atan2": lambda a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
 }
-CONSTANT = {"exceeds", "shift", "sign", "step"}   # shift too: it cancels from what it is used in
+CONSTANT = {"ceil", "exceeds", "floor", "floor_divide", "round", "shift", "sign", "step"}   # shift cancels where it is used
 PLAIN: dict[str, Callable[..., Any]] = {          # Python's own, which says where there is no number
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
-    "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0,
-    **{p.name: getattr(math, p.name) for p in ROWS if hasattr(math, p.name)}, "pow": operator.pow,
+    "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0, "mod": operator.mod, "floor_divide": operator.floordiv,
+    "xlogy": lambda a, b: a * math.log(b) if a or b != b else 0.0,
+    **{p.name: getattr(math, p.name) for p in ROWS if hasattr(math, p.name) and p.name not in CONSTANT}, "pow": operator.pow,
 }
 
 
@@ -183,7 +204,7 @@ def inside(p: Primitive, n: int) -> Iterator[list[float]]:
 
 # ---- random graphs
 
-SMOOTH = [p for p in ROWS if p.name not in KINKED and not p.name.startswith("strong")]
+SMOOTH = [p for p in ROWS if p.kink is None and not p.name.startswith("strong")]
 
 
 @dataclass(frozen=True)

@@ -783,8 +783,7 @@ def test_a_users_primitive_is_compiled_at_once(cube: Primitive, backend: str) ->
 
 def test_a_users_primitive_with_a_rule_is_machine_code(cube: Primitive, require_tool: Callable[[str], None]) -> None:
     require_tool("llvmlite")
-    from autograd.compiler.backends.llvm.code import RULES
-    from autograd.compiler.backends.llvm.functions import llvm_rule
+    from autograd.compiler.backends.llvm.functions import RULES, llvm_rule
     x = Value(2.0, label="x")
     f = compile(cube(x) + x, [x], backend="llvm")
     with pytest.raises(NotImplementedError):
@@ -1063,7 +1062,7 @@ def test_a_compiled_function_shows_what_it_computes(backend: str) -> None:
     assert all(stats[name] >= 0 for name in ("statements", "flops", "bytes"))
     if backend == "numpy":
         assert stats["statements"] == len(f.source.splitlines())
-        assert stats["statements"] < 40 < stats["nodes"]   # rolled
+        assert stats["statements"] < 50 < stats["nodes"]   # rolled
         assert stats["bytes"] > 8 * 8 * 4
     if backend != "python":
         assert text.count("\n") < 30

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import PRIMITIVES, Primitive, TraceError, Value, compile, compile_function, errstate, exp, hessian, log, relu
-from autograd.compiler.backends.llvm.code import RULES
-from autograd.compiler.backends.llvm.functions import llvm_rule
+from autograd.compiler.backends.llvm.functions import RULES, llvm_rule
 
 BACKENDS = ["python", "numpy", "llvm"]
 ignoring = {"invalid": "ignore", "divide": "ignore"}

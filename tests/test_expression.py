@@ -96,7 +96,7 @@ def test_functions_and_constants() -> None:
 
 def test_every_function_can_be_called() -> None:
     for name in FUNCTIONS:
-        for args in ("0.5", "0.5, 0.4", "1.5"):
+        for args in ("0.5", "0.5, 0.4", "1.5", "0.5, 0.4, 0.6"):
             try:
                 assert math.isfinite(compute(f"{name}({args})"))
                 break

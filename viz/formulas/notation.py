@@ -134,7 +134,7 @@ class Style:
             return self.term(f"{name}{self.bracketed(', '.join(args))}")
         if self.name == "html":
             template = html.escape(template)
-        text = template.format(*args)
+        text = template.format(*args) if op.arity else template.format(", ".join(args))
         return self.term(text if self.name == "latex" else re.sub(r"^(\w+) \(", r"\1(", text), op.binds)   # log(…), log x
 
 

@@ -24,9 +24,6 @@ from .svg import Box, Link, visible, whole
 
 __all__ = ["Picture", "draw", "picture_or_none"]
 
-# notation that is shorter to read in a corner of a box than the operation's name
-SYMBOLS = {"mul": "×", "add": "+", "neg": "−x", "reciprocal": "1/x", "div": "÷", "pow": "xⁿ", "exp2": "2ˣ", "sqrt": "√x",
-           "cbrt": "∛x", "abs": "|x|", "sigmoid": "σ", "maximum": "max", "minimum": "min", "sign": "sgn"}
 GLANCE = 80    # boxes in a notebook's picture of a large graph
 EDGES = 4      # per node that `limit` allows
 NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
@@ -160,7 +157,7 @@ def _box(v: Value, name: str, key: str, *, graded: bool, least: Point) -> Box:
     rows = [(caption, _number(x)) for caption, x in numbers.items()]
     if not (name or op):   # a plain number is its own name
         name = rows.pop(0)[1]
-    return Box(key, kind, visible(name), visible(SYMBOLS.get(op, op)), tuple(rows), title, least)
+    return Box(key, kind, visible(name), visible(v.op.symbol if v.op else ""), tuple(rows), title, least)
 
 
 def _number(x: float) -> str:

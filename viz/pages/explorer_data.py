@@ -21,7 +21,6 @@ from autograd.value import Value, literal
 
 from ..formulas.notation import TEXT, formula
 from ..formulas.tables import _simple
-from ..graphs.drawing import SYMBOLS
 from ..graphs.svg import whole
 
 __all__ = ["described", "isolated", "names_of", "parameter_names", "symbols_of"]
@@ -65,7 +64,7 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
     tangents = [forward(order, {x: 1.0}, numbers, times_numbers) for x in variables]
     found = {
         "nodes": [{
-            "name": symbols[v], "full": whole(str(v.label or "")), "op": SYMBOLS.get(v.op.name, v.op.name) if v.op else "",
+            "name": symbols[v], "full": whole(str(v.label or "")), "op": v.op.symbol if v.op else "",
             "formula": isolated(formula(v, names)) if v.args else "", "args": [place[a] for a in v.args], "value": v.data,
             "mark": mark(v), "row": row_of.get(v, -1), "varies": v in needed} for v in order],
         "edges": [{"head": i, "tail": place[order[i].args[k]], "key": f"{i}-{k}", "partial": numbers(order[i])[k],

@@ -9,6 +9,8 @@ with an argument reads the argument itself; only what other statements need of i
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType, FunctionType
@@ -16,18 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from ...primitive import PRIMITIVES, Primitive
+from ...form import Argument, Call, Formula, UnreadableError, calls, is_condition
 from ..instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
 from .chunks import ArrayKernel
 
 __all__ = ["NumpyKernel", "NumpyProgram"]
 
 _UNROLLED = 8    # a shorter sum of products is written out
-_UFUNCS = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh,
-           "log1p": np.log1p, "expm1": np.expm1, "exp2": np.exp2, "log2": np.log2, "log10": np.log10, "div": np.divide,
-           "reciprocal": np.reciprocal, "maximum": np.maximum, "minimum": np.minimum, "abs": np.absolute, "pow": np.power,
-           "hypot": np.hypot, "atan2": np.arctan2, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-           "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "cbrt": np.cbrt, "sign": np.sign}
 Buffers = dict[str, Array]
 
 
@@ -43,11 +40,13 @@ class NumpyProgram:
         self.cuts = np.concatenate([[0], np.cumsum(widths)]).astype(int)   # where the arguments begin in V
         self.names: dict[Any, str] = {}
         self.bound: dict[str, Callable[[Buffers], Array]] = {}   # name → the array of it, made of the buffers of a size
-        used = ["matmul", "multiply", "add", "subtract", "negative", "maximum", "take", "copyto", "greater", "heaviside"]
-        self.constants: dict[str, Any] = {name: getattr(np, name) for name in [*used, "einsum"]} | {"reduce": np.add.reduce}
+        used = ["matmul", "multiply", "add", "subtract", "negative", "take", "copyto", "greater", "not_equal", "einsum"]
+        self.constants: dict[str, Any] = {name: getattr(np, name) for name in used} | {"reduce": np.add.reduce}
         self.ones = {row for row, x in rolled.numbers if x == 1}
         self.copied = self._copied()
-        self.relus = {self._place(i.args[0]) for i in rolled.body if isinstance(i, Apply) and i.op.name == "relu"}
+        applied = [i for i in rolled.body if isinstance(i, Apply)]
+        self.clipped = {self._place(i.args[0]) for i in applied if _called(i) == "maximum(x0, 0.0)"}
+        self.free: dict[Any, list[str]] = {}   # of a shape and type: temporaries that no statement needs any more
         self.lines: list[str] = []
         for instruction in rolled.body:
             getattr(self, f"_{type(instruction).__name__.lower()}")(instruction)
@@ -199,23 +198,88 @@ class NumpyProgram:
     # ---- instructions
 
     def _apply(self, i: Apply) -> None:
-        out, op = self._out(i.shared, i.start, (i.size,)), i.op
-        if op.name == "shift" and len({shared for shared, _ in i.args}) == 1:
-            z = self._rows(i.args[0][0], np.stack([index for _, index in i.args], axis=1))
-            self.lines.append(f"maximum.reduce({z}, 1, None, {out})")
+        """The formula of a primitive, a statement for every call in it; of a row that has none, the whole in one."""
+        out = self._out(i.shared, i.start, (i.size,))
+        formula = _formula(i)
+        if formula is None:
+            given = ", ".join([self._column(shared, index, i.shared) for shared, index in i.args])
+            self.lines.append(f"{out}[...] = {self._constant(partial(i.op.array, np))}({given})")
             return
-        args = [self._column(shared, index, i.shared) for shared, index in i.args]
-        if op.name == "relu":
-            self.lines.append(f"maximum({args[0]}, 0.0, out={out})")
-        elif op.name == "step":
-            known = self._place(i.args[0]) in self.relus   # a nan then reaches the result by way of relu
-            self.lines.append(f"greater({args[0]}, 0.0, {out})" if known else f"heaviside({args[0]}, 0.0, {out})")
-        elif op.name in _UFUNCS and PRIMITIVES[op.name] is op:
-            self.constants[op.name] = _UFUNCS[op.name]
-            self.lines.append(f"{op.name}({', '.join(args)}, out={out})")
-        else:
-            self.constants[f"{op.name}_"] = _of_arrays(op)
-            self.lines.append(f"{out}[...] = {op.name}_({', '.join(args)})")
+        if _called(i) == "heaviside(x0, 0.0)" and self._place(i.args[0]) in self.clipped:
+            formula = Call("greater", Argument(0), 0.0)   # a nan reaches the result by way of max(0, x)
+        if not isinstance(formula, Call):
+            self.lines.append(f"copyto({out}, {self._operand(i, formula, {})})")
+            return
+        reduced, inside = self._reductions(i, formula)
+        order = [call for call in calls(formula) if call not in inside]
+        last = {x: k for k, call in enumerate(order) if call not in reduced for x in call.args if isinstance(x, Call)}
+        names: dict[Call, str] = {}
+        for k, call in enumerate(order):
+            dying = [x for x in last if last[x] == k and names[x] != out]
+            into = out if call is formula else self._scratch(i, is_condition(call))
+            if call in reduced:
+                self.constants[f"{call.name}_reduce"] = getattr(np, call.name).reduce
+                self.lines.append(f"{call.name}_reduce({reduced[call]}, 1, None, {into})")
+            else:
+                self._call(i, call, into, names)
+            names[call] = into
+            for x in dying:
+                self.free[self._kind(i, is_condition(x))].append(names[x])
+
+    def _call(self, i: Apply, call: Call, into: str, names: dict[Call, str]) -> None:
+        """One call of a formula."""
+        if call.name == "where":
+            condition, a, b = call.args
+            where = self._operand(i, condition, names)
+            if not is_condition(condition):
+                flags = self._scratch(i, True)
+                self.lines.append(f"not_equal({where}, 0.0, {flags})")
+                self.free[self._kind(i, True)].append(flags)
+                where = flags
+            self.lines.append(f"copyto({into}, {self._operand(i, b, names)})")
+            self.lines.append(f"copyto({into}, {self._operand(i, a, names)}, where={where})")
+            return
+        self.constants[call.name] = getattr(np, call.name)
+        self.lines.append(f"{call.name}({', '.join([self._operand(i, x, names) for x in call.args])}, out={into})")
+
+    def _reductions(self, i: Apply, formula: Call) -> tuple[dict[Call, str], set[Call]]:
+        """Of max(max(x0, x1), x2) … that is one statement over arguments that lie side by side: the arguments, and the
+        calls inside, which then need none."""
+        uses = Counter([x for call in calls(formula) for x in call.args if isinstance(x, Call)])
+        reduced: dict[Call, str] = {}
+        inside: set[Call] = set()
+        for call in reversed(calls(formula)):
+            if call.name not in ("maximum", "minimum") or call in inside:
+                continue
+            chain = [call]   # from the outside in
+            while isinstance(x := chain[-1].args[0], Call) and x.name == call.name and uses[x] == 1:
+                chain.append(x)
+            arguments = [x, *[link.args[1] for link in reversed(chain)]]
+            places = [y.place for y in arguments if isinstance(y, Argument)]
+            spaces = {i.args[place][0] for place in places}
+            if len(places) == len(arguments) > 2 and len(spaces) == 1:
+                reduced[call] = self._rows(spaces.pop(), np.stack([i.args[place][1] for place in places], axis=1))
+                inside.update(chain[1:])
+        return reduced, inside
+
+    def _operand(self, i: Apply, x: Formula | float, names: dict[Call, str]) -> str:
+        if isinstance(x, Call):
+            return names[x]
+        if isinstance(x, Argument):
+            shared, index = i.args[x.place]
+            return self._column(shared, index, i.shared)
+        return repr(x) if math.isfinite(x) else self._constant(x)  # type: ignore[arg-type]
+
+    def _kind(self, i: Apply, condition: bool) -> Any:
+        return i.shared, i.size, condition
+
+    def _scratch(self, i: Apply, condition: bool) -> str:
+        """An array for a result inside a formula: one that is free, or a new one."""
+        free = self.free.setdefault(self._kind(i, condition), [])
+        kind: Any = bool if condition else float
+        shape = (i.size,)
+        return free.pop() if free else self._bind("t", lambda buffers: np.empty(
+            shape if i.shared else (*shape, buffers["V"].shape[1]), kind))
 
     def _matmul(self, i: MatMul) -> None:
         (g, r, m), c = i.W.shape, i.H.shape[2]
@@ -386,8 +450,20 @@ def _merged(x: Array) -> Array:
     return np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]), (*x.strides[:-2], 8))
 
 
-def _of_arrays(op: Primitive) -> Callable[..., Array]:
-    return lambda *xs: op.array(np, *xs)
+def _formula(i: Apply) -> Formula | float | None:
+    """What an instruction computes, in numpy's functions; None if there are others."""
+    try:
+        formula = i.op.formula(len(i.args))
+    except UnreadableError:
+        return None
+    known = all([call.name == "where" or isinstance(getattr(np, call.name, None), np.ufunc) for call in calls(formula)])
+    return formula if known else None
+
+
+def _called(i: Apply) -> str:
+    """The formula in print, if it is one call."""
+    formula = _formula(i)
+    return repr(formula) if isinstance(formula, Call) and not any([isinstance(x, Call) for x in formula.args]) else ""
 
 
 class NumpyKernel(ArrayKernel):

@@ -7,20 +7,22 @@ and runs in pieces, since Python's own compiler slows down on very long function
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from keyword import iskeyword
 from time import perf_counter
 from typing import Any
+from unicodedata import normalize
 
 from ...conversion import to_float
+from ...form import Argument, Call
 from ...primitive import Primitive
-from ...primitives import add, div, mul, neg, reciprocal
 from ..program import Program
 
 __all__ = ["PythonKernel", "python_function"]
 
 Floats = Sequence[float]
-_TEMPLATES = {add: "{} + {}", mul: "{} * {}", neg: "-{}", div: "{} / {}", reciprocal: "1.0 / {}"}
+_OPERATORS = {"add": "{} + {}", "multiply": "{} * {}", "negative": "-{}", "divide": "{} / {}"}   # numpy's name → Python's
 _EXACT = ("math", "builtins", "autograd.primitives")   # whose functions give floats
 _LONG, _DEEP = 5000, 12   # lines in a function; operations inside one another
 
@@ -45,6 +47,7 @@ def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:
     computed = [i for i, op in enumerate(ops) if op is not None]
     long = len(computed) > _LONG
     scope: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}
+    templates: dict[tuple[Primitive, int], str] = {}
     text: list[str] = [f"x[{i}]" for i in range(program.shared + program.varying)] + [""] * (
         len(ops) - program.shared - program.varying)
     depth = [0] * len(ops)
@@ -55,15 +58,13 @@ def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:
         op = ops[i]
         assert op is not None
         of = args[i]
-        if op in _TEMPLATES:
-            made = _TEMPLATES[op].format(*[text[a] for a in of])
-        else:
-            called = op.name if op.name not in ("x", "v", name) and not iskeyword(op.name) else f"{op.name}_"
-            scope[called] = op.value if getattr(op.value, "__module__", "") in _EXACT else _float(op)
-            made = f"{called}({', '.join([text[a] for a in of])})"
+        key = op, len(of)
+        if key not in templates:
+            templates[key] = _operator(op, len(of)) or f"{_named(op, name, scope)}({', '.join(['{}'] * len(of))})"
+        made = templates[key].format(*[text[a] for a in of])
         depth[i] = 1 + max([depth[a] for a in of])
         if uses[i] == 1 and depth[i] < _DEEP:
-            text[i] = f"({made})" if op in _TEMPLATES else made
+            text[i] = made if templates[key].endswith(")") else f"({made})"
         else:
             depth[i] = 0
             text[i] = f"v[{i}]" if long else f"v_{i}"
@@ -75,6 +76,23 @@ def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:
     parts = [[f"def {name}_{k}(x, v):", *lines[k:k + _LONG], ""] for k in cuts]
     main = [f"def {name}(x):", f"    v = [0.0] * {len(ops)}", *[f"    {name}_{k}(x, v)" for k in cuts], gives, ""]
     return "\n".join(["\n".join(part) for part in [*parts, main]]), scope
+
+
+def _operator(op: Primitive, n: int) -> str:
+    """A row of the table that is one of Python's operators, to be filled in; "" if it is none."""
+    found = op.formula(n) if op.builtin else 0.0
+    if not (isinstance(found, Call) and found.name in _OPERATORS) or any([isinstance(x, Call) for x in found.args]):
+        return ""
+    return _OPERATORS[found.name].format(*["{}" if isinstance(x, Argument) else repr(x) for x in found.args])
+
+
+def _named(op: Primitive, function: str, scope: dict[str, Any]) -> str:
+    """A name for the row's function, which is put into the scope: its own, unless that means something else there."""
+    name = normalize("NFKC", op.name)   # as Python reads identifiers
+    while name in scope or iskeyword(name) or re.fullmatch(rf"x|v(_\d+)?|{function}(_\d+)?", name):
+        name += "_"
+    scope[name] = op.value if getattr(op.value, "__module__", "") in _EXACT else _float(op)
+    return name
 
 
 def _float(op: Primitive) -> Callable[..., float]:

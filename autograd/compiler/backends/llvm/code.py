@@ -5,12 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-from ....primitive import Primitive
-from ...simplify import SECH2
+__all__ = ["Code", "Register", "bits"]
 
 Register = str
-Rule = Callable[..., Register]
-RULES: dict[Primitive | str, Rule] = {}   # name or primitive → (code, *registers) → register
 
 
 def bits(x: float) -> str:
@@ -44,6 +41,11 @@ class Code:
     def bools(self) -> str:
         """The type of a comparison."""
         return "i1" if self.lanes == 1 else f"<{self.lanes} x i1>"
+
+    @property
+    def truth(self) -> str:
+        """Yes in every lane."""
+        return "true" if self.lanes == 1 else "<" + ", ".join(["i1 true"] * self.lanes) + ">"
 
     def let(self, text: str) -> Register:
         """A new register that holds `text`."""
@@ -189,15 +191,3 @@ class Code:
         """2ⁿ of an integer in the range of normal numbers."""
         biased = self.let(f"add {self.ints} {n}, {self.integer(1023)}")
         return self.let(f"bitcast {self.ints} {self.let(f'shl {self.ints} {biased}, {self.integer(52)}')} to {self.type}")
-
-    def apply(self, op: Primitive, xs: Sequence[Register]) -> Register:
-        """A primitive; NotImplementedError if it has no rule."""
-        rule = RULES.get(op)
-        if rule is None:
-            from .... import primitives
-            known = op in (vars(primitives).get(op.name), vars(primitives).get(f"{op.name}_"), SECH2)
-            rule = RULES.get(op.name) if known else None
-        if rule is None:
-            raise NotImplementedError(f"the llvm backend has no form of the primitive {op.name}: give it one with "
-                                      "autograd.compiler.llvm_rule, or use backend='numpy'")
-        return rule(self, *xs)

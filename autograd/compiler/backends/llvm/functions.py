@@ -1,22 +1,26 @@
-"""LLVM code: registers, loops, and the primitives on vectors of examples.
+"""The rows of the table as LLVM code, on one number or on several side by side.
 
-exp and what is made of it follow the usual reductions: x = n·log 2 + r with |r| ≤ ½ log 2, a polynomial in r, and a scaling
-by 2ⁿ in two steps, so that results below the normal range are right. All are within a few ulp of the C library, whose scalar
-functions serve for the rest.
+A row's array form is read as a formula of numpy's functions (autograd/form.py). Here is what a library knows of them: LEAVES,
+under numpy's names. exp and what is made of it follow the usual reductions: x = n·log 2 + r with |r| ≤ ½ log 2, a polynomial
+in r, and a scaling by 2ⁿ in two steps, so that results below the normal range are right. All are within a few ulp of the C
+library, whose scalar functions serve for the rest.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 
+from ....form import Call, Formula, UnreadableError, calls, expanded, is_condition, takes_condition
 from ....primitive import Primitive
-from .code import RULES, Code, Register, Rule
+from .code import Code, Register
 
-__all__ = ["RULES", "Code", "llvm_rule"]
+__all__ = ["applied", "llvm_rule"]
 
-_LIBM = ("exp2", "log2", "log10", "cbrt", "hypot", "tan", "asin", "acos", "atan", "atan2", "sinh", "asinh", "acosh", "atanh",
-         "erf", "erfc", "pow")
+Rule = Callable[..., Register]
+RULES: dict[Primitive, Rule] = {}   # of users: a row → (code, *registers) → register
+
 _LOG2_HIGH, _LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10   # their sum is log 2 beyond double precision
 _PI_2 = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)  # π/2 in three parts
 _SIN = (-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
@@ -26,19 +30,60 @@ _COS = (4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.4801587289476
 
 
 def llvm_rule(op: Primitive) -> Callable[[Rule], Rule]:
-    """Make the decorated function (code, *registers) → register the form of the primitive in the llvm backend."""
+    """Make the decorated function (code, *registers) → register the form of the primitive in the llvm backend: for a row
+    whose array form is no formula, as one that a library computes."""
     def register(rule: Rule) -> Rule:
         RULES[op] = rule
         return rule
     return register
 
 
-# ---- the primitives
+def applied(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
+    """op(*xs) as code; NotImplementedError, with the function that is missing, where there is none."""
+    if op in RULES:
+        return RULES[op](s, *xs)
+    ready: list[Register] = list(xs)
+    for leaf, operands in _lines(op, len(xs)):
+        ready.append(leaf(s, *[operand(s, ready) for operand in operands]))
+    return ready[-1]
 
-def _rule(f: Rule) -> Rule:
-    RULES[f.__name__.strip("_")] = f
-    return f
 
+Operand = Callable[[Code, list[Register]], Register]   # what a leaf is given, of the arguments and the results before it
+
+
+@cache
+def _lines(op: Primitive, n: int) -> tuple[tuple[Rule, tuple[Operand, ...]], ...]:
+    """The calls of a row's formula in order: a leaf, and its operands."""
+    try:
+        formula = expanded(op.formula(n), LEAVES)
+    except UnreadableError as error:
+        missing = f"it needs {error}, which machine code has not" if str(error).isidentifier() else str(error)
+        raise NotImplementedError(
+            f"the llvm backend has no form of the primitive {op.name}: {missing}; write its array form in functions of xp, "
+            "give it one with autograd.compiler.llvm_rule, or use backend='numpy'") from None
+    place: dict[Call, int] = {}
+    lines = []
+    for call in calls(formula):
+        operands = tuple([_operand(x, takes_condition(call, i), place) for i, x in enumerate(call.args)])
+        lines.append((LEAVES[call.name], operands))
+        place[call] = n + len(place)
+    if is_condition(formula) or not isinstance(formula, Call):   # as a number, in a line of its own
+        lines.append((lambda s, x: x, (_operand(formula, False, place),)))
+    return tuple(lines)
+
+
+def _operand(x: Formula | float, as_condition: bool, place: dict[Call, int]) -> Operand:
+    if not isinstance(x, Formula):
+        return lambda s, ready: s.compare("une", s.number(x), s.number(0.0)) if as_condition else s.number(x)
+    k = place[x] if isinstance(x, Call) else x.place  # type: ignore[attr-defined]
+    if is_condition(x) and not as_condition:
+        return lambda s, ready: s.select(ready[k], s.number(1.0), s.number(0.0))
+    if as_condition and not is_condition(x):
+        return lambda s, ready: s.compare("une", ready[k], s.number(0.0))
+    return lambda s, ready: ready[k]
+
+
+# ---- what a library knows
 
 def _reduced(s: Code, x: Register) -> tuple[Register, Register]:
     """(n, r) with x = n·log 2 + r: n an integer as a float."""
@@ -58,7 +103,6 @@ def _clamped(s: Code, x: Register, low: float, high: float) -> Register:
     return s.call("minnum", s.call("maxnum", x, s.number(low)), s.number(high))
 
 
-@_rule
 def _exp(s: Code, x: Register) -> Register:
     n, r = _reduced(s, _clamped(s, x, -746.0, 710.0))
     p = s.polynomial(r, *[1 / math.factorial(j) for j in range(14)])
@@ -67,7 +111,6 @@ def _exp(s: Code, x: Register) -> Register:
     return s.select(s.compare("uno", x, x), x, y)
 
 
-@_rule
 def _expm1(s: Code, x: Register) -> Register:
     n, r = _reduced(s, _clamped(s, x, -60.0, 710.0))
     p = s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r)
@@ -80,7 +123,6 @@ def _expm1(s: Code, x: Register) -> Register:
     return s.select(s.compare("uno", x, x), x, y)
 
 
-@_rule
 def _log(s: Code, x: Register) -> Register:
     tiny = s.compare("olt", x, s.number(2.2250738585072014e-308))
     y = s.select(tiny, s.op("fmul", x, s.number(2.0 ** 54)), x)
@@ -101,7 +143,6 @@ def _log(s: Code, x: Register) -> Register:
     return s.select(s.compare("ult", x, s.number(math.inf)), s.select(s.compare("uno", x, x), x, y), x)
 
 
-@_rule
 def _log1p(s: Code, x: Register) -> Register:
     u = s.op("fadd", x, s.number(1.0))
     lost = s.op("fsub", x, s.op("fsub", u, s.number(1.0)))
@@ -111,7 +152,6 @@ def _log1p(s: Code, x: Register) -> Register:
     return s.select(keep, x, s.select(pole, s.number(-math.inf), y))
 
 
-@_rule
 def _tanh(s: Code, x: Register) -> Register:
     size = s.call("fabs", x)
     e = _expm1(s, s.op("fmul", s.call("minnum", size, s.number(30.0)), s.number(-2.0)))
@@ -119,31 +159,10 @@ def _tanh(s: Code, x: Register) -> Register:
     return s.select(s.compare("uno", x, x), x, s.call("copysign", y, x))
 
 
-@_rule
 def _cosh(s: Code, x: Register) -> Register:
     e = _exp(s, s.op("fmul", s.call("fabs", x), s.number(0.5)))
     square = s.op("fmul", s.op("fmul", e, s.number(0.5)), e)
     return s.op("fadd", square, s.op("fdiv", s.op("fdiv", s.number(0.5), e), e))
-
-
-@_rule
-def _sech2(s: Code, x: Register) -> Register:
-    e = _exp(s, s.op("fmul", s.call("fabs", x), s.number(-2.0)))
-    more = s.op("fadd", e, s.number(1.0))
-    return s.op("fdiv", s.op("fmul", e, s.number(4.0)), s.op("fmul", more, more))
-
-
-@_rule
-def _sigmoid(s: Code, x: Register) -> Register:
-    e = _exp(s, s.negated(s.call("fabs", x)))
-    top = s.select(s.compare("oge", x, s.number(0.0)), s.number(1.0), e)
-    return s.op("fdiv", top, s.op("fadd", e, s.number(1.0)))
-
-
-@_rule
-def _softplus(s: Code, x: Register) -> Register:
-    rest = _log1p(s, _exp(s, s.negated(s.call("fabs", x))))
-    return s.op("fadd", rest, s.select(s.compare("olt", x, s.number(0.0)), s.number(0.0), x))
 
 
 def _sine(s: Code, x: Register, quarter: int, name: str) -> Register:
@@ -177,53 +196,63 @@ def _sine(s: Code, x: Register, quarter: int, name: str) -> Register:
     return s.let(f"phi {s.type} [{y}, %{before}], [{far}, %F{k}]")
 
 
-RULES["sin"] = lambda s, x: _sine(s, x, 0, "sin")
-RULES["cos"] = lambda s, x: _sine(s, x, 1, "cos")
-
-
-@_rule
-def _step(s: Code, x: Register) -> Register:
-    y = s.select(s.compare("ogt", x, s.number(0.0)), s.number(1.0), s.number(0.0))
-    return s.select(s.compare("uno", x, x), x, y)
-
-
-@_rule
 def _sign(s: Code, x: Register) -> Register:
     return s.select(s.compare("one", x, s.number(0.0)), s.call("copysign", s.number(1.0), x), x)
 
 
-@_rule
-def _exceeds(s: Code, a: Register, b: Register) -> Register:
-    y = s.select(s.compare("ogt", a, b), s.number(1.0), s.number(0.0))
-    y = s.select(s.compare("oeq", a, b), s.number(0.5), y)
-    return s.select(s.compare("uno", a, b), s.number(math.nan), y)
+def _heaviside(s: Code, x: Register, at_0: Register) -> Register:
+    y = s.select(s.compare("ogt", x, s.number(0.0)), s.number(1.0), s.number(0.0))
+    if at_0 != s.number(0.0):
+        y = s.select(s.compare("oeq", x, s.number(0.0)), at_0, y)
+    return s.select(s.compare("uno", x, x), x, y)
 
 
-def _larger(s: Code, *xs: Register, how: str = "ugt") -> Register:
-    y = xs[0]
-    for x in xs[1:]:   # a nan on either side stays
-        more = s.select(s.compare(how, x, y), x, y)
-        y = s.select(s.compare("uno", y, y), y, more)
-    return y
+def _chosen(how: str) -> Rule:
+    """The larger or the smaller of two; a nan on either side stays."""
+    def choose(s: Code, a: Register, b: Register) -> Register:
+        y = s.select(s.compare(how, a, b), a, b)
+        return y if _is_number(b) else s.select(s.compare("uno", b, b), b, y)
+    return choose
 
 
-def _strong(name: str) -> Rule:
-    return lambda s, a, b: s.select(s.compare("oeq", a, s.number(0.0)), s.number(0.0), s.op(name, a, b))
+def _is_number(x: Register) -> bool:
+    return not x.startswith("%")
 
 
-RULES |= {name: (lambda s, *xs, name=name: s.scalar(name, xs)) for name in _LIBM}
-RULES |= {
-    "add": lambda s, a, b: s.op("fadd", a, b),
-    "mul": lambda s, a, b: s.op("fmul", a, b),
-    "div": lambda s, a, b: s.op("fdiv", a, b),
-    "neg": lambda s, x: s.negated(x),
-    "reciprocal": lambda s, x: s.op("fdiv", s.number(1.0), x),
-    "sqrt": lambda s, x: s.op("fadd", s.call("sqrt", x), s.number(0.0)),
-    "abs": lambda s, x: s.call("fabs", x),
-    "relu": lambda s, x: s.select(s.compare("ole", x, s.number(0.0)), s.number(0.0), x),
-    "maximum": _larger, "shift": _larger,
-    "minimum": lambda s, a, b: _larger(s, a, b, how="ult"),
-    "where": lambda s, c, a, b: s.select(s.compare("une", c, s.number(0.0)), a, b),
-    "strong_mul": _strong("fmul"), "strong_div": _strong("fdiv"),
+def _compared(how: str) -> Rule:
+    return lambda s, a, b: s.compare(how, a, b)
+
+
+def _arithmetic(name: str) -> Rule:
+    return lambda s, a, b: s.op(name, a, b)
+
+
+def _logical(name: str) -> Rule:
+    return lambda s, a, b: s.let(f"{name} {s.bools} {a}, {b}")
+
+
+def _intrinsic(name: str) -> Rule:
+    return lambda s, *xs: s.call(name, *xs)
+
+
+def _by_c(name: str) -> Rule:
+    return lambda s, *xs: s.scalar(name, xs)
+
+
+LEAVES: dict[str, Rule] = {   # numpy's name → (code, *registers) → register
+    **{name: _arithmetic(f) for name, f in {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}.items()},
+    **{name: _compared(f) for name, f in {"equal": "oeq", "not_equal": "une", "less": "olt", "less_equal": "ole",
+                                          "greater": "ogt", "greater_equal": "oge"}.items()},
+    **{name: _logical(f) for name, f in {"logical_and": "and", "logical_or": "or"}.items()},
+    **{name: _intrinsic(name) for name in ("sqrt", "floor", "ceil", "trunc", "rint", "copysign")},
+    "absolute": _intrinsic("fabs"),
+    **{name: _by_c(f) for name, f in {
+        "power": "pow", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
+        "arccosh": "acosh", "arctanh": "atanh"}.items()},
+    **{name: _by_c(name) for name in ("exp2", "log2", "log10", "cbrt", "hypot", "tan", "sinh", "erf", "erfc", "fmod")},
+    "negative": lambda s, x: s.negated(x), "where": lambda s, c, a, b: s.select(c, a, b),
+    "logical_not": lambda s, x: s.let(f"xor {s.bools} {x}, {s.truth}"),
+    "maximum": _chosen("ugt"), "minimum": _chosen("ult"), "heaviside": _heaviside, "sign": _sign,
+    "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "tanh": _tanh, "cosh": _cosh,
+    "sin": lambda s, x: _sine(s, x, 0, "sin"), "cos": lambda s, x: _sine(s, x, 1, "cos"),
 }
-

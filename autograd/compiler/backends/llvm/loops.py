@@ -15,6 +15,7 @@ import numpy as np
 
 from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
 from .code import Code, Register, bits
+from .functions import applied
 
 __all__ = ["LoopProgram", "Native"]
 
@@ -313,7 +314,7 @@ class LoopProgram:
         s.lanes = 1
 
     def _apply(self, i: Apply) -> None:
-        self._rows(i, i.args, lambda xs: self.s.apply(i.op, xs))
+        self._rows(i, i.args, lambda xs: applied(self.s, i.op, xs))
 
     def _spread(self, i: Spread) -> None:
         self._rows(i, [(True, i.A)], lambda xs: xs[0])

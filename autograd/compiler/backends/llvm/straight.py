@@ -13,13 +13,13 @@ import numpy as np
 from ....primitive import Primitive
 from ...program import Program
 from .code import Code, Register
+from .functions import applied
 from .loops import LoopProgram, register_lanes
 
 __all__ = ["StraightProgram"]
 
 _PIECE = 300
-_SHORT = frozenset(("add", "mul", "div", "neg", "reciprocal", "sqrt", "abs", "relu", "step", "sign", "maximum", "minimum",
-                    "exceeds", "where", "strong_mul", "strong_div", "shift"))   # a few instructions: written in place
+_SHORT = 8   # instructions of a primitive that is written in place
 
 
 class StraightProgram(LoopProgram):
@@ -29,7 +29,7 @@ class StraightProgram(LoopProgram):
         self.program, self.widths = program, list(widths)
         self.W = self.step = register_lanes() if batched else 1
         self.scratch, self.numbers = 0, []
-        self.defined: dict[tuple[Primitive, int], str] = {}
+        self.defined: dict[tuple[Primitive, int, int], str] = {}
         self.functions: list[str] = []
         self.declared: set[str] = set()
         self.rows_shared, self.rows = program.shared, program.varying
@@ -109,17 +109,19 @@ class StraightProgram(LoopProgram):
 
     def _call(self, s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
         """A primitive: in place if it is short, else a call of the function that computes it."""
-        if op.name in _SHORT:
-            return s.apply(op, xs)
-        key = op, s.lanes
+        key = op, s.lanes, len(xs)
         if key not in self.defined:
             inner = Code(s.lanes)
-            y = inner.apply(op, [f"%x{k}" for k in range(len(xs))])
-            self.defined[key] = f"@{op.name}_{s.lanes}_{len(self.defined)}"
+            y = applied(inner, op, [f"%x{k}" for k in range(len(xs))])
+            self.defined[key] = f"@row{len(self.defined)}" if len(inner.lines) > _SHORT else ""
+            if not self.defined[key]:
+                return applied(s, op, xs)
             given = ", ".join([f"{s.type} %x{k}" for k in range(len(xs))])
             self.functions.append("\n".join([f"define internal {s.type} {self.defined[key]}({given}) noinline {{", "entry:",
                                              *inner.lines, f"  ret {s.type} {y}", "}"]))
             self.declared |= inner.declared
+        if not self.defined[key]:
+            return applied(s, op, xs)
         return s.let(f"call {s.type} {self.defined[key]}({', '.join([f'{s.type} {x}' for x in xs])})")
 
     def _one(self, t: Register, pieces: Sequence[str], totals: Sequence[tuple[int, int]], first: int,
