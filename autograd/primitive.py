@@ -107,7 +107,7 @@ class Primitive:
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
         self.ufunc = self._ufunc()
         PRIMITIVES[name] = self
-        if _BY_UFUNC.setdefault(self.ufunc, self) is known:
+        if by_ufunc(self.ufunc) is None:
             _BY_UFUNC[self.ufunc] = self
 
     def __call__(self, *xs: Any) -> Any:
@@ -212,5 +212,6 @@ def by_ufunc(name: str) -> Primitive | None:
     >>> by_ufunc("arctan2"), by_ufunc("matmul")
     (<primitive atan2>, None)
     """
-    return _BY_UFUNC.get(ALIASES.get(name, name))
+    row = _BY_UFUNC.get(ALIASES.get(name, name))
+    return row if row and PRIMITIVES.get(row.name) is row else None
 

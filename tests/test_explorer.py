@@ -19,10 +19,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from helpers import ROWS, anywhere, inside
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, log, sqrt, tanh, topological
+from autograd import PRIMITIVES, Primitive, Value, cos, errstate, exp, grad, log, sqrt, tanh, topological
 from autograd.functions import relu
 from autograd.sweep import dependents, forward, numbers, times_numbers
 from nn import MLP, Layer, Neuron
@@ -30,6 +31,7 @@ from viz import draw, draw_neuron, explore, table
 from viz.formulas.notation import TEXT
 from viz.graphs.engines import ENGINES
 from viz.pages.explorer_data import trace
+from viz.pages.javascript import PRELUDE, javascript, table_of
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -722,3 +724,55 @@ def test_the_data_in_the_page_is_json_that_ends_nothing() -> None:
     data = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert len(data) == 1 and not re.search("[<>&\u2028\u2029]", data[0])
     assert len(json.loads(data[0])["nodes"]) == len(topological(spoiled(NASTY)))
+
+
+# ---- the rows of the table in JavaScript
+
+def computed_in_the_page(page: Page, row: Primitive, points: list[list[float]]) -> list[float]:
+    """What JavaScript makes of a row at the points; numbers cross over as texts, which JSON has for all of them."""
+    texts = [[repr(x) for x in xs] for xs in points]
+    found = page.ask(f"""points => {{ {PRELUDE}
+        const f = {javascript(row, len(points[0]))};
+        const number = text => ({{nan: NaN, inf: Infinity, "-inf": -Infinity}})[text] ?? Number(text);
+        return points.map(xs => String(f(...xs.map(number)))); }}""", texts)
+    return [float(text) for text in found]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_in_javascript_computes_what_the_engine_computes(page: Page, row: Primitive) -> None:
+    page.tab.goto("about:blank")
+    points = [*anywhere(row, 1000), *inside(row, 1000)]
+    for xs, y in zip(points, computed_in_the_page(page, row, points), strict=True):
+        each = row.ieee(*xs)
+        scale = max(map(abs, xs)) if row.name == "logsumexp" else 0.0
+        if math.isfinite(each) and math.isfinite(y):
+            assert abs(y - each) <= 4 * math.ulp(max(abs(each), scale)), (xs, y, each)
+        else:
+            assert y == each or (y != y and each != each), (xs, y, each)
+
+
+def test_a_row_of_a_users_own_in_javascript_and_one_that_has_no_form(page: Page) -> None:
+    page.tab.goto("about:blank")
+    try:
+        bump = Primitive("test_bump", value=lambda x: 0.0 if abs(x) >= 1 else math.exp(-1 / (1 - x * x)),
+                         partials=lambda y, x: (-2 * x * y / ((1 - x * x) * (1 - x * x)),),
+                         array=lambda xp, x: xp.where(xp.abs(x) < 1, xp.exp(-1 / (1 - x * x)), 0.0))
+        points = [[x / 100] for x in range(-150, 150)]
+        assert computed_in_the_page(page, bump, points) == pytest.approx([bump(*xs) for xs in points], rel=1e-14)
+        plain = Primitive("test_plain", value=math.sin, partials=lambda y, x: (cos(x),))
+        with pytest.raises(NotImplementedError, match="test_plain: test_plain has no array form; write its array form"):
+            javascript(plain)
+        other = Primitive("test_other", value=math.sin, partials=lambda y, x: (cos(x),), array=lambda xp, x: xp.sinc(x))
+        with pytest.raises(NotImplementedError, match="test_other: it needs sinc, which pages have not"):
+            javascript(other)
+        v = bump(Value(0.5, label="x")) * 2   # the page itself steps through any row
+        v.backward()
+        assert "test_bump" in page.open(v).tab.content()
+    finally:
+        for name in ("test_bump", "test_plain", "test_other"):
+            PRIMITIVES.pop(name, None)
+
+
+def test_the_table_in_javascript_is_one_text(page: Page) -> None:
+    page.tab.goto("about:blank")
+    assert page.ask(f"() => {{ {table_of(ROWS)} return Object.keys(rows); }}") == [row.name for row in ROWS]
