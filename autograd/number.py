@@ -5,11 +5,11 @@ Nothing here records or differentiates: read value.py first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import primitives as p
 from .conversion import bounded, to_float
-from .primitive import Primitive, by_ufunc
+from .primitive import Primitive, carry
 
 __all__ = ["Number"]
 
@@ -58,14 +58,6 @@ class Number:
     def cos(self) -> Any:
         """The cosine."""
         return self.__primitive__(p.cos, (self,))
-
-    if not TYPE_CHECKING:   # to which every name would then be there
-        def __getattr__(self, name: str) -> Any:
-            """numpy computes np.arctan of an object array by calling each element's method of that name."""
-            op = by_ufunc(name)
-            if op is None:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-            return lambda *others: op(self, *others)
 
     # ---- what is left of a division, as of Python's floats
 
@@ -148,6 +140,9 @@ class Number:
 
 def _number(x: Any) -> Any:
     return x.data if isinstance(x, Number) else x
+
+
+carry(Number)   # numpy computes np.arctan of an object array by calling each element's method of that name
 
 
 def _of_two(op: Primitive, a: Any, b: Any) -> Any:

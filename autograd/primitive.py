@@ -16,10 +16,11 @@ from typing import Any
 from .conversion import bounded, to_float
 from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "errstate", "primitive"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "errstate", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
+_CARRIERS: list[type] = []             # classes that have the rows as methods
 _VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
 
@@ -82,8 +83,8 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "kink", "latex", "name",
-                 "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
+    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "is_ufunc", "kink", "latex",
+                 "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
@@ -105,10 +106,13 @@ class Primitive:
         self.builtin: bool = False
         code = getattr(partials, "__code__", None)
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
-        self.ufunc = self._ufunc()
+        called = self._called_as()
+        self.ufunc, self.is_ufunc = called or name, called is not None
         PRIMITIVES[name] = self
         if by_ufunc(self.ufunc) is None:
             _BY_UFUNC[self.ufunc] = self
+            for kind in _CARRIERS:
+                _add_method(kind, self)
 
     def __call__(self, *xs: Any) -> Any:
         """f of numbers is a float, of Values a Value, of arrays an array. An argument's type may define
@@ -157,16 +161,15 @@ class Primitive:
                 raise UnreadableError(f"the array form of {self.name} cannot be read: {error}") from None
         return self._formulas[n]
 
-    def _ufunc(self) -> str:
-        """What numpy calls this function, if its array form is one call of it; else the row's own name."""
+    def _called_as(self) -> str | None:
+        """What numpy calls this function, if its array form is one call of it."""
         n = self.arity or 2
         try:
             found = self.formula(n)
         except UnreadableError:
-            return self.name
-        if isinstance(found, Call) and [getattr(x, "place", None) for x in found.args] == [*range(n)]:
-            return found.name
-        return self.name
+            return None
+        whole = isinstance(found, Call) and [getattr(x, "place", None) for x in found.args] == [*range(n)]
+        return found.name if whole else None  # type: ignore[union-attr]
 
     def called(self, *xs: float) -> str:
         """The call as an error shows it: log(-1)."""
@@ -204,6 +207,25 @@ def primitive(name: str) -> Primitive:
         return PRIMITIVES[name]
     except KeyError:
         raise KeyError(f"no primitive is called {bounded(name)}: define it before it is used or loaded") from None
+
+
+def carry(kind: type) -> None:
+    """Give a class a method for every row that is a function of numpy, and for those that users make, under numpy's names
+    for it, unless it has an attribute of that name. (A `__getattr__` would slow every attribute down: a sweep by a third.)
+    """
+    _CARRIERS.append(kind)
+    for row in list(_BY_UFUNC.values()):
+        if row.is_ufunc or not row.builtin:
+            _add_method(kind, row)
+
+
+def _add_method(kind: type, row: Primitive) -> None:
+    def method(self: Any, *others: Any) -> Any:
+        return row(self, *others)
+    method.__name__, method.__doc__ = row.ufunc, f"{row.name} of it."
+    for name in (row.ufunc, *[alias for alias, known in ALIASES.items() if known == row.ufunc]):
+        if getattr(getattr(kind, name, None), "__module__", __name__) == __name__:   # none yet, or one that was made here
+            setattr(kind, name, method)
 
 
 def by_ufunc(name: str) -> Primitive | None:
