@@ -37,15 +37,14 @@ POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
 abs_: Primitive
 cos: Primitive
 cosh: Primitive
+equals: Primitive
 exceeds: Primitive
 floor_divide: Primitive
 pow_: Primitive
 round_: Primitive
 sigmoid: Primitive
-maximum: Primitive
 sech2: Primitive
 sign: Primitive
-step: Primitive
 strong_div: Primitive
 strong_mul: Primitive
 
@@ -102,17 +101,11 @@ def _logsumexp_array(xp: Any, *xs: Any) -> Any:
     return m + xp.log(total([xp.exp(x - m) for x in xs]))
 
 
-def _won(xs: Sequence[Any], y: Any, beats: Callable[[Any, Any], Any]) -> Sequence[Any]:
-    """The slopes of a maximum y: 1 shared equally by all x that are y. `beats` is exceeds, or its contrary of a minimum."""
-    if len(xs) == 2:
-        return beats(xs[0], xs[1]), beats(xs[1], xs[0])
-    ties = [beats(x, y) for x in xs]   # ½ or 0
-    norm = total(ties)
-    return [tie / norm for tie in ties]
-
-
-def _falls_below(a: Any, b: Any) -> Any:
-    return exceeds(b, a)
+def _shares(xs: Sequence[Any], y: Any) -> list[Any]:
+    """The slopes of a maximum or minimum y: 1 shared equally by all x that are y."""
+    ties = [equals(x, y) for x in xs]
+    count = total(ties)
+    return [tie / count for tie in ties]
 
 
 def _ties(*xs: Any) -> Any:
@@ -126,9 +119,9 @@ def _whole(choose: Callable[[float], float]) -> Callable[[float], float]:
 
 
 def _unclipped(y: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
-    """The slopes of clip: 1 to what is the result; to x where it meets a limit."""
-    below, above = step(exceeds(low, x) - 0.5), step(exceeds(maximum(x, low), high) - 0.5)
-    return (1 - below) * (1 - above), below * (1 - above), above
+    """The slopes of clip: 1 to what is the result, to x where it meets a limit."""
+    clipped, to_low = 1 - equals(x, y), equals(low, y)
+    return equals(x, y), clipped * to_low, clipped * (1 - to_low)
 
 
 def _xlogy(x: float, y: float) -> float:
@@ -251,15 +244,18 @@ sign = Primitive("sign", symbol="sgn", value=lambda x: math.copysign(1.0, x) if 
 exceeds = Primitive("exceeds", kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
                     partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
                     array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
+equals = Primitive("equals", kink=_ties, value=_nan_first(lambda a, b: 1.0 if a == b else 0.0),
+                   partials=lambda y, a, b: (0.0, 0.0), latex="[{0} = {1}]", text="[{0} = {1}]",
+                   array=lambda xp, a, b: xp.where(a == b, 1.0, xp.where((a != a) | (b != b), xp.nan, 0.0)))
 abs_ = Primitive("abs", symbol="|x|", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
                  kink=lambda x: x, latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)
 relu = Primitive("relu", value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),), kink=lambda x: x,
                  array=lambda xp, x: xp.maximum(x, 0.0), latex=r"\max(0, {0})", text="max(0, {0})", domain=POSITIVE)
 maximum = Primitive("maximum", symbol="max", value=_nan_first(lambda *xs: max(xs)),
-                    partials=lambda y, *xs: _won(xs, y, exceeds),
+                    partials=lambda y, *xs: (exceeds(*xs), exceeds(*xs[::-1])) if len(xs) == 2 else _shares(xs, y),
                     array=lambda xp, *xs: reduce(xp.maximum, xs), kink=_ties, latex=r"\max({0})", text="max({0})")
 minimum = Primitive("minimum", symbol="min", value=_nan_first(lambda *xs: min(xs)),
-                    partials=lambda y, *xs: _won(xs, y, _falls_below),
+                    partials=lambda y, *xs: (exceeds(*xs[::-1]), exceeds(*xs)) if len(xs) == 2 else _shares(xs, y),
                     array=lambda xp, *xs: reduce(xp.minimum, xs), kink=_ties, latex=r"\min({0})", text="min({0})")
 clip = Primitive("clip", value=_nan_first(lambda x, low, high: min(max(x, low), high)), partials=_unclipped,
                  array=lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high), kink=_ties)
@@ -319,7 +315,7 @@ cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), arra
 tanh = Primitive("tanh", value=math.tanh, partials=lambda y, x: (sech2(x),), array=lambda xp, x: xp.tanh(x),
                  latex=r"\tanh {0:9}", text="tanh {0:9}", binds=8)
 sech2 = Primitive("sech2", value=_sech2, partials=lambda y, x: (-2 * y * tanh(x),), array=_sech2_array,
-                  latex=r"\frac{{1}}{{\cosh^2 {0:9}}}", text="1/cosh² {0:9}", binds=2, symbol="1/cosh²")
+                  latex=r"\frac{{1}}{{\left(\cosh {0:9}\right)^{{2}}}}", text="1/(cosh {0:9})²", binds=2, symbol="1/cosh²")
 asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),),
                   array=lambda xp, x: xp.arcsinh(x))
 acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),

@@ -92,6 +92,7 @@ TRUTHS = _Truths({
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": _softplus, "logsumexp": _logsumexp,
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
     "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
+    "equals": lambda a, b: mpf(re(a) == re(b)),
     "maximum": lambda *xs: max(xs, key=re), "minimum": lambda *xs: min(xs, key=re),
     "where": lambda c, a, b: a if c else b, "shift": lambda *xs: mp.nan if mp.isinf(max(xs, key=re)) else re(max(xs, key=re)),
     "strong_mul": lambda a, b: a * b if a else mpf(0), "strong_div": lambda a, b: a / b if a else mpf(0),
@@ -105,7 +106,7 @@ ANALYTIC: dict[str, Callable[..., Sequence[Any]]] = {   # the slopes of what mpm
     "atan": lambda x: (1 / (1 + x * x),), "cbrt": lambda x: (1 / mp.cbrt(x * x) / 3 if x else mp.inf,),
     "atan2": lambda a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
 }
-CONSTANT = {"ceil", "exceeds", "floor", "floor_divide", "round", "shift", "sign", "step"}   # shift cancels where it is used
+CONSTANT = {"ceil", "equals", "exceeds", "floor", "floor_divide", "round", "shift", "sign", "step"}   # shift cancels
 PLAIN: dict[str, Callable[..., Any]] = {          # Python's own, which says where there is no number
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
     "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0, "mod": operator.mod, "floor_divide": operator.floordiv,

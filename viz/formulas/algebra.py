@@ -196,6 +196,7 @@ _RULES: dict[Primitive, Callable[..., Expr]] = {
     p.div: lambda a, b: a * b ** -1.0,
     p.strong_div: lambda a, b: a * b ** -1.0,
     p.pow_: _power,
+    p.sech2: lambda a: _call(p.cosh, a) ** -2.0,
     p.shift: lambda *args: number(0.0),   # it cancels: e^(x−m) / Σ e^(x−m) is e^x / Σ e^x
 }
 
