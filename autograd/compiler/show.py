@@ -46,8 +46,8 @@ class _Writer:
             self._body(group)
         for total in rolled.totals:
             self._total(total)
-        if len(rolled.constant[0]):
-            self.lines.append(f"sums += B · {self._rows(True, rolled.constant[1])}")
+        if len(rolled.repeated.A):
+            self.lines.append(f"sums += B · {self._rows(True, rolled.repeated.A)}")
 
     # ---- names
 
