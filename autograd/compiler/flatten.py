@@ -49,6 +49,15 @@ class Terms:
         """Those that are chosen, in that order."""
         return Terms(*[None if x is None else x[chosen] for x in (self.root, self.C, self.A, self.B, self.kind)])
 
+    def __str__(self) -> str:
+        """Sum by sum: n4 = n0·n1 - 2·n3."""
+        sums: dict[int, str] = {}
+        for root, C, A, B in zip(*[x.tolist() for x in (self.root, self.C, self.A, self.B)], strict=True):
+            factors = ([] if abs(C) == 1 else [f"{abs(C):g}"]) + [f"n{i}" for i in (A, B) if i != NOTHING]
+            before = f"{sums[root]} {'-' if C < 0 else '+'} " if root in sums else f"n{root} = {'-' * (C < 0)}"
+            sums[root] = before + "·".join(factors)
+        return "\n".join(sums.values())
+
 
 @dataclass
 class Flat:
