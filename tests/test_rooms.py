@@ -26,7 +26,8 @@ FLOORS = {
         "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__"],
     "the compiler, stage by stage": [
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify", "autograd.compiler.instructions",
-        "autograd.compiler.match", "autograd.compiler.roll", "autograd.compiler.show", "autograd.compiler.backends",
+        "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match", "autograd.compiler.roll",
+        "autograd.compiler.show", "autograd.compiler.backends",
         "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled", "autograd.compiler"],
     "its backends": [
         "autograd.compiler.backends.chunks",

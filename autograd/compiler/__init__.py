@@ -1,9 +1,9 @@
 """Compilation: a graph as a program that runs on many numbers at once.
 
-    trace → simplify → roll → run         one file for each, in this order
+    trace → simplify → flatten → classify → roll → run     a file for each, in this order; to run is for the backends
 
 `compile` takes a graph of Values, `compile_function` a Python function. Derivatives are graphs like any other, so the
-compiler knows no rule of differentiation.
+compiler knows no rule of differentiation. README.md beside this file follows a small network through every step.
 """
 
 from ..conversion import TraceError

@@ -1,4 +1,4 @@
-"""Arguments of compiled functions: their structure, and numbers matched to it by key and by shape."""
+"""Arguments of compiled functions: options and positions, structures, and numbers matched to a structure by key and shape."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .backends.choose import check
 __all__ = ["MismatchError", "check_options", "copied", "first_example", "matched", "positions", "shape_of", "structure_key"]
 
 
+# ---- options
+
 def check_options(reduce: str | None, backend: str, threads: int | None) -> None:
     """ValueError or ImportError for an option that cannot be had."""
     if reduce not in (None, "sum", "mean"):
@@ -22,26 +24,24 @@ def check_options(reduce: str | None, backend: str, threads: int | None) -> None
     check(backend)
 
 
-class MismatchError(Exception):
-    """An argument is not of the structure of its template."""
+def positions(chosen: int | Sequence[int], n: int, name: str) -> list[int]:
+    """Argument positions as a list of numbers from 0; ValueError if there is no such argument."""
+    try:
+        found = [index(i) for i in (chosen if hasattr(chosen, "__iter__") else [chosen])]
+    except TypeError:
+        found = [n]
+    for i in found:
+        if not -n <= i < n:
+            raise ValueError(f"compile({name}={bounded(chosen)}) of a function of {n} arguments: give positions from 0 "
+                             f"to {n - 1}")
+    return [i % n for i in found]
 
 
-def matched(like: Any, x: Any, axes: int) -> list[Any]:
-    """The numbers of x in the order of the template `like`, each an array if it has `axes` of its own."""
-    if isinstance(like, dict):
-        if not (isinstance(x, dict) and x.keys() == like.keys()):
-            raise MismatchError
-        return [number for name, part in like.items() for number in matched(part, x[name], axes)]
-    if not hasattr(like, "__len__"):
-        if len(shape_of(x) or ()) != axes:
-            raise MismatchError
-        return [x]
-    if isinstance(x, (str, bytes, dict)) or not hasattr(x, "__len__") or getattr(x, "shape", None) == () or len(x) != len(like):
-        raise MismatchError
-    parts = x.astype(float).tolist() if not axes and getattr(getattr(x, "dtype", None), "kind", "O") in "fiub" else list(x)
-    if not axes and is_flat(like) and is_flat(parts):
-        return parts
-    return [number for part, given in zip(like, parts, strict=True) for number in matched(part, given, axes)]
+# ---- structures
+
+def copied(x: Any) -> Any:
+    """The structure again, so that a list may change after it was given."""
+    return list(x) if type(x) is list and is_flat(x) else shaped(x, leaves_of(x))
 
 
 def shape_of(x: Any) -> tuple[int, ...] | None:
@@ -81,19 +81,25 @@ def first_example(x: Any, inside: bool = False) -> Any:
     return x[0]
 
 
-def positions(chosen: int | Sequence[int], n: int, name: str) -> list[int]:
-    """Argument positions as a list of numbers from 0; ValueError if there is no such argument."""
-    try:
-        found = [index(i) for i in (chosen if hasattr(chosen, "__iter__") else [chosen])]
-    except TypeError:
-        found = [n]
-    for i in found:
-        if not -n <= i < n:
-            raise ValueError(f"compile({name}={bounded(chosen)}) of a function of {n} arguments: give positions from 0 "
-                             f"to {n - 1}")
-    return [i % n for i in found]
+# ---- numbers in a structure
+
+class MismatchError(Exception):
+    """An argument is not of the structure of its template."""
 
 
-def copied(x: Any) -> Any:
-    """The structure again, so that a list may change after it was given."""
-    return list(x) if type(x) is list and is_flat(x) else shaped(x, leaves_of(x))
+def matched(like: Any, x: Any, axes: int) -> list[Any]:
+    """The numbers of x in the order of the template `like`, each an array if it has `axes` of its own."""
+    if isinstance(like, dict):
+        if not (isinstance(x, dict) and x.keys() == like.keys()):
+            raise MismatchError
+        return [number for name, part in like.items() for number in matched(part, x[name], axes)]
+    if not hasattr(like, "__len__"):
+        if len(shape_of(x) or ()) != axes:
+            raise MismatchError
+        return [x]
+    if isinstance(x, (str, bytes, dict)) or not hasattr(x, "__len__") or getattr(x, "shape", None) == () or len(x) != len(like):
+        raise MismatchError
+    parts = x.astype(float).tolist() if not axes and getattr(getattr(x, "dtype", None), "kind", "O") in "fiub" else list(x)
+    if not axes and is_flat(like) and is_flat(parts):
+        return parts
+    return [number for part, given in zip(like, parts, strict=True) for number in matched(part, given, axes)]

@@ -1,4 +1,8 @@
-"""What `compile` gives: a function of numbers and arrays, with its derivative."""
+"""What a user calls: `compile` and `compile_function`, and the functions of numbers and arrays that they give.
+
+A `Compiled` makes a plan (plan.py) for every way in which it is called: with the derivative or without, and with which
+arguments batched. A `CompiledFunction` makes a `Compiled` for every structure of its arguments.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +53,24 @@ def compile(outputs: Any, inputs: Sequence[Any], *, wrt: int | Sequence[int] | N
     return Compiled(outputs, arguments, wrt=wrt, batch=batch, reduce=reduce, backend=backend, threads=threads)
 
 
+def compile_function(f: Callable[..., Any], *, wrt: int | Sequence[int] | None = None,
+                     batch: int | Sequence[int] | None = None, reduce: str | None = None, backend: str = "auto",
+                     threads: int | None = None) -> CompiledFunction:
+    """`f` compiled: traced once for every structure of its arguments, when it is first called with one.
+
+    f takes numbers, (nested) lists, dicts or arrays, as `grad` and `value_and_grad` have it; `batch` says which arguments
+    have the examples' axis in front: f itself sees one example. The other options are those of `compile`.
+    Values that f uses from outside are read at every call; plain numbers from outside stay what they were.
+    TraceError if f needs to know a number: a branch on one holds for that number only.
+
+    >>> import numpy as np
+    >>> f = compile_function(lambda w, x: (w[0] * x + w[1]) ** 2, batch=1, reduce="mean")
+    >>> f.value_and_grad(np.array([2.0, 1.0]), np.array([0.0, 1.0]))
+    (5.0, array([3., 4.]))
+    """
+    return CompiledFunction(f, wrt, batch, reduce, backend, threads)
+
+
 class Compiled:
     """A compiled graph: call it with numbers or arrays, one for each of the inputs it was compiled for.
 
@@ -72,9 +94,9 @@ class Compiled:
         self.wrt: int | tuple[int, ...] = tuple(chosen) if hasattr(wrt, "__iter__") else chosen[0]
         self.batch = None if batch is None else frozenset(positions(batch, n, "batch"))
         self.reduce, self.backend, self.threads = reduce, backend, threads
-        self._ready()
+        self._prepare()
 
-    def _ready(self) -> None:
+    def _prepare(self) -> None:
         self._function = Function(self.outputs, self.arguments, self.wrt, self.reduce, self.backend, self.threads)
         self._plans: dict[Any, Plan] = {}
         self._lock = Lock()
@@ -115,15 +137,15 @@ class Compiled:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._ready()
+        self._prepare()
 
-    # ---- from arguments to a plan's inputs, and back to the structure of the outputs
+    # ---- plans, each made when it is first needed
 
     def _run(self, args: Sequence[Any], derivative: bool) -> list[Any]:
         if len(args) != len(self.arguments):
             raise TypeError(f"{self!r} takes {len(self.arguments)} arguments and was given {len(args)}")
         batched = self._batched(args) if self.batch is None else self.batch
-        plan = self._plans.get((derivative, batched)) or self._made(derivative, batched)
+        plan = self._plans.get((derivative, batched)) or self._plan(derivative, batched)
         self._last = plan
         return plan.run(args)
 
@@ -132,7 +154,7 @@ class Compiled:
         return frozenset([i for i, x in enumerate(args)
                           if type(x) is not float and len(shape_of(x) or ()) > len(self._function.shapes[i] or ())])
 
-    def _made(self, derivative: bool, batched: frozenset[int]) -> Plan:
+    def _plan(self, derivative: bool, batched: frozenset[int]) -> Plan:
         with self._lock:
             key = derivative, batched
             if key not in self._plans:
@@ -141,7 +163,7 @@ class Compiled:
 
     def _shown(self) -> Plan:
         single = len(self._function.ys) == 1 and isinstance(self.outputs, Value)
-        return self._last or self._made(single, self.batch or frozenset())
+        return self._last or self._plan(single, self.batch or frozenset())
 
 
 class CompiledFunction:
@@ -199,24 +221,3 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
-
-
-def compile_function(f: Callable[..., Any], *, wrt: int | Sequence[int] | None = None,
-                     batch: int | Sequence[int] | None = None, reduce: str | None = None, backend: str = "auto",
-                     threads: int | None = None) -> CompiledFunction:
-    """`f` compiled: traced once for every structure of its arguments, when it is first called with one.
-
-    f takes numbers, (nested) lists, dicts or arrays, as `grad` and `value_and_grad` have it; `batch` says which arguments
-    have the examples' axis in front: f itself sees one example. The other options are those of `compile`.
-    Values that f uses from outside are read at every call; plain numbers from outside stay what they were.
-    TraceError if f needs to know a number: a branch on one holds for that number only.
-
-    >>> import numpy as np
-    >>> f = compile_function(lambda w, x: (w[0] * x + w[1]) ** 2, batch=1, reduce="mean")
-    >>> f.value_and_grad(np.array([2.0, 1.0]), np.array([0.0, 1.0]))
-    (5.0, array([3., 4.]))
-    """
-    return CompiledFunction(f, wrt, batch, reduce, backend, threads)
-
-
-# ---- structures

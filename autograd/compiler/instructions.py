@@ -8,6 +8,7 @@ An instruction names rows of U and V by index arrays; `affine` says whether such
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +72,9 @@ class Spread(Instruction):
 
 @dataclass
 class Outer:
-    """sums[dst[g, r, c]] = Σ over the batch and j of C[j] · A[g, r, j] · B[g, c, j]: a matrix product over the batch."""
+    """sums[dst[g, r, c]] = Σ over the batch and j of C[j] · A[g, r, j] · B[g, c, j]: a matrix product over the batch.
+
+    It sets these sums: each is in one of them, and what else is in it comes later."""
 
     C: Array
     A: Array
@@ -88,21 +91,30 @@ class Outer:
 
 @dataclass
 class RowSum:
-    """sums[dst] += C · the sum of row A over the batch."""
+    """sums[dst[k]] += C[k] · the sum of row A[k] over the batch; where first[k], it sets the sum."""
 
     C: Array
     A: Array
     dst: Array
+    first: Array
+
+
+@dataclass
+class Repeated:
+    """sums[dst[k]] += B · row A[k] of U, the part of a sum that is the same in every example; where first[k], it sets it."""
+
+    A: Array
+    dst: Array
+    first: Array
 
 
 @dataclass
 class Rolled:
     """Instructions on U (`rows_shared` numbers) and V (`rows` × B), and what becomes of the outputs.
 
-    numbers      (row of U, number) of the constants
+    numbers      (row of U, number) of the plain numbers
     body         instructions in order: first all shared ones
-    totals       what is summed over the batch
-    constant     (positions in sums, rows of U): the part of a sum that is the same in every example
+    totals       what is summed over the batch, in order, and then `repeated`: of every sum, the first sets it
     each         (positions, rows of V), and the same of U: outputs of each example
     """
 
@@ -112,7 +124,7 @@ class Rolled:
     numbers: list[tuple[int, float]] = field(default_factory=list)
     body: list[Any] = field(default_factory=list)
     totals: list[Any] = field(default_factory=list)
-    constant: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
+    repeated: Repeated = field(default_factory=lambda: Repeated(np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool)))
     each: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
     each_shared: tuple[Array, Array] = field(default_factory=lambda: (np.zeros(0, int), np.zeros(0, int)))
     irregular: bool = False
@@ -131,6 +143,13 @@ class Rolled:
             else:
                 count += i.size if isinstance(i, Apply) else i.A.size
         return count
+
+
+def by_first(first: Array) -> Iterator[tuple[Array, bool]]:
+    """(places, True) of those that are the first of their sum, then (places, False) of the others, where there are any."""
+    for at, sets in ((np.flatnonzero(first), True), (np.flatnonzero(~first), False)):
+        if len(at):
+            yield at, sets
 
 
 def affine(index: Array) -> tuple[int, list[int]] | None:

@@ -1,10 +1,14 @@
-"""A plan: for arguments of which some are batches, with or without the derivative, the program and the kernel that runs it."""
+"""A plan: for arguments of which some are batches, with or without the derivative, the program and the kernel that runs it.
+
+Here the steps meet: trace (the derivative), simplify, and a kernel of the backends, which does the others. A call goes from the
+user's arguments to arrays, through the kernel, and back to the structure of the outputs.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..conversion import TraceError, bounded, to_float
 from ..derive import adjoints
@@ -49,10 +53,22 @@ class Function:
         self.captured = [v for v in self.order if not (v.args or v.constant or v.symbolic or v in known)]
 
 
+class Piece(NamedTuple):
+    """Some of the program's outputs: what the function gives, or its derivative by one argument."""
+
+    summed: bool                    # over the batch, or kept of each example
+    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`
+    like: Any                       # whose structure it has,
+    size: int                       # so many numbers,
+    shape: tuple[int, ...] | None   # in this shape, if it has one
+
+
 class Plan:
     """A program for given batched arguments, with or without the derivative, and the kernel that runs it.
 
-    The program's outputs are `pieces`: first those that are summed over the batch, then those of each example.
+    shared, varying   positions of the arguments, in the order of the program's inputs: all vary if there is no batch
+    xs                the Values by which it differentiates
+    pieces            the program's outputs: first those that are summed over the batch, then those of each example
     """
 
     def __init__(self, f: Function, derivative: bool, batched: frozenset[int]) -> None:
@@ -66,16 +82,14 @@ class Plan:
         self.shared = [i for i in places if batched and i not in batched]
         self.varying = [i for i in places if i not in self.shared]   # of no batch: all, in a batch of one
         summed = bool(f.reduce and batched)
-        pieces = [(summed, 0, f.outputs)]
-        pieces += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
-        pieces.sort(key=lambda piece: not piece[0])
-        self.pieces = [(total, k, x, len(leaves_of(x)), shape_of(x)) for total, k, x in pieces]
-        self.xs = [v for _, k, *_ in self.pieces if k for v in f.leaves[self.wrt[k - 1]]]
+        parts = [(summed, 0, f.outputs)]
+        parts += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
+        parts.sort(key=lambda part: not part[0])
+        self.pieces = [Piece(*part, len(leaves_of(part[2])), shape_of(part[2])) for part in parts]
+        self.xs = [v for piece in self.pieces if piece.place for v in f.leaves[self.wrt[piece.place - 1]]]
         with collector_off():
-            ends = self._ends()
-            widths = [len(f.leaves[i]) for i in self.varying]
-            self.kernel = kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths,
-                                          f.threads)
+            ends, widths = self._ends(), [len(f.leaves[i]) for i in self.varying]
+            self.kernel = kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths, f.threads)
         if batched or not self.kernel.single:
             import numpy as np
             self.np, self.float = np, np.dtype(float)
@@ -85,10 +99,13 @@ class Plan:
         return [*self.f.ys, *(gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else [])]
 
     def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
+        shared, varying = self._inputs()
+        return simplify(ends, shared, varying, sum([piece.size for piece in self.pieces if piece.summed]), lowered)
+
+    def _inputs(self) -> tuple[list[Value], list[Value]]:
+        """The program's inputs: those that all examples share, and those that vary."""
         f = self.f
-        return simplify(ends, [v for i in self.shared for v in f.leaves[i]] + f.captured,
-                        [v for i in self.varying for v in f.leaves[i]],
-                        sum([n for total, _, _, n, _ in self.pieces if total]), lowered)
+        return ([*[v for i in self.shared for v in f.leaves[i]], *f.captured], [v for i in self.varying for v in f.leaves[i]])
 
     def run(self, args: Sequence[Any]) -> list[Any]:
         """The outputs, and the derivative if it has one, in their structures."""
@@ -118,10 +135,10 @@ class Plan:
                 each *= 1.0 / B   # of a mean, each example's part
         return self._arrays(sums, each)
 
-    # ---- arguments
+    # ---- arguments as numbers
 
     def _numbers(self, i: int, x: Any) -> list[float]:
-        """Argument i of a single example as floats."""
+        """Argument i of a single example, or one that all examples share, as floats."""
         if type(x) is float and self.f.shapes[i] == ():
             return [x]
         try:
@@ -167,27 +184,27 @@ class Plan:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
         made: list[Any] = [None] * len(self.pieces)
         start = 0
-        for _, k, template, n, shape in self.pieces:
-            part = found[start:start + n]
-            start += n
+        for _, k, like, size, shape in self.pieces:
+            part = found[start:start + size]
+            start += size
             if k and hasattr(args[self.wrt[k - 1]], "dtype"):
                 import numpy as np
                 made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
             else:
-                made[k] = float(part[0]) if shape == () else shaped(template, map(float, part))
+                made[k] = float(part[0]) if shape == () else shaped(like, map(float, part))
         return made
 
     def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
         made: list[Any] = [None] * len(self.pieces)
         places = {True: 0, False: 0}
-        for total, k, template, n, shape in self.pieces:
-            start = places[total]
-            places[total] += n
-            part = sums[start:start + n] if total else each[start:start + n]
+        for summed, k, like, size, shape in self.pieces:
+            start = places[summed]
+            places[summed] += size
+            part = sums[start:start + size] if summed else each[start:start + size]
             if shape is None:
-                made[k] = shaped(template, part.tolist() if total else list(part))
-            elif total:
+                made[k] = shaped(like, part.tolist() if summed else list(part))
+            elif summed:
                 made[k] = part.reshape(shape) if shape else float(part[0])
             else:
                 made[k] = part.T.reshape(each.shape[1], *shape)
@@ -207,9 +224,8 @@ class Plan:
 
     def _by_graph(self, x: Sequence[float]) -> list[float]:
         """Of one example with the inputs x: what the graph gives, or raises, naming the node."""
-        f = self.f
-        inputs = [v for i in self.shared for v in f.leaves[i]] + f.captured + [v for i in self.varying for v in f.leaves[i]]
-        made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip(inputs, x, strict=True)}
+        f, (shared, varying) = self.f, self._inputs()
+        made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip([*shared, *varying], x, strict=True)}
         with recording():
             rebuild(f.order, made)
             slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []

@@ -29,3 +29,12 @@ class Program:
     numbers: dict[int, float] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Line by line: n2 = mul(n0, n1)."""
+        def line(i: int, op: Primitive | None, of: tuple[int, ...]) -> str:
+            if op:
+                return f"{op.name}({', '.join([f'n{a}' for a in of])})"
+            kind = "varying" if self.varies[i] else "shared"
+            return repr(self.numbers[i]) if i in self.numbers else f"{self.labels.get(i, 'an input')}, {kind}"
+        return "\n".join([f"n{i} = {line(i, op, of)}" for i, (op, of) in enumerate(zip(self.ops, self.args, strict=True))])

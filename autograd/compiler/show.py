@@ -24,7 +24,7 @@ class _Writer:
         self.lines: list[str] = []
         self.blocks: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}   # first row, end, name
         self.counts: dict[str, int] = {}
-        self.weights: dict[Any, str] = {}    # of rows of U: the name of the matrix or vector
+        self.weights: dict[Any, tuple[str, tuple[int, ...]]] = {}   # of rows of U: the matrix's or vector's name and shape
         self.numbers = dict(rolled.numbers)
         at = 0
         for k, width in enumerate(widths):
@@ -46,8 +46,8 @@ class _Writer:
             self._body(group)
         for total in rolled.totals:
             self._total(total)
-        if len(rolled.constant[0]):
-            self.lines.append(f"sums += B · {self._rows(True, rolled.constant[1])}")
+        if len(rolled.repeated.A):
+            self.lines.append(f"sums += B · {self._rows(True, rolled.repeated.A)}")
 
     # ---- names
 
@@ -63,13 +63,16 @@ class _Writer:
         return found[0], tuple(sorted((s, n) for s, n in zip(found[1], index.shape, strict=True) if n > 1))
 
     def _known(self, index: Array) -> str | None:
-        name = self.weights.get(self._key(index))
-        found = affine(index)
-        turned = name and found and index.ndim == 2 and min(index.shape) > 1 and found[1][0] < found[1][1]
-        return f"{name}.T" if name and turned else name
+        if self._key(index) not in self.weights:
+            return None
+        (name, shape), found = self.weights[self._key(index)], affine(index)
+        turned = index.shape == shape[::-1] != shape   # of a row or column
+        if found and index.ndim == 2 and min(index.shape) > 1:
+            turned = found[1][0] < found[1][1]
+        return f"{name}.T" if turned else name
 
     def _name(self, index: Array, letter: str) -> None:
-        self.weights[self._key(index)] = self._fresh(letter)
+        self.weights[self._key(index)] = self._fresh(letter), index.shape
 
     def _rows(self, shared: bool, index: Array) -> str:
         """Rows as the user may recognise them."""

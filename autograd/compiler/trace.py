@@ -1,8 +1,9 @@
 """Step 1, trace: from Values, or from a Python function, to a graph of symbols.
 
-A graph of Values is a trace already. A function is traced by calling it with symbols: Values whose number is not known, and
-whose results are symbols. What would need the number (a comparison, bool, float, `.data`) raises TraceError, so that no
-branch is taken silently for all numbers to come. Derivatives are traced too: `gradient` is the reverse sweep on symbols.
+A graph of Values is a trace already; `cut` takes what is above its inputs. A function is traced by calling it with symbols,
+within `tracing`: Values whose number is not known, and whose results are symbols. What would need the number (a comparison,
+bool, float, `.data`) raises TraceError, so that no branch is taken silently for all numbers to come. Derivatives are traced
+too: `gradient` is the reverse sweep on symbols.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..structure import leaves_of, shaped
 from ..sweep import dependents, reverse
 from ..value import Result, Value, literal
 
-__all__ = ["Symbol", "TraceError", "gradient", "tracing"]
+__all__ = ["Symbol", "collector_off", "cut", "gradient", "rebuild", "tracing"]
 
 
 def _refused(what: str, instead: str) -> Any:
@@ -73,35 +74,16 @@ def tracing() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """Within it, Python's cyclic collector waits: of graphs, which have no cycles, it would free nothing and look at all."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
-
-
 def gradient(seeds: dict[Value, Any], xs: Sequence[Value], order: Sequence[Value]) -> list[Value]:
     """Σ seed · ∂y/∂x for every x, as symbols: no number is looked at, so the formulas hold for all of them.
 
-    order   the nodes below the y, from the xs up"""
+    seeds   {y: what its slopes are multiplied by}; of one y, {y: 1.0} gives its gradient
+    order   the nodes from the xs up to the y, in topological order
+    """
     with tracing():
         adjoint = reverse(order, seeds, dependents(order, xs), formulas, product)
         found = [adjoint.get(x, 0.0) for x in xs]
     return [x if isinstance(x, Value) else literal(x) for x in found]
-
-
-def rebuild(order: Sequence[Value], made: dict[Value, Value]) -> None:
-    """Make every node of `order` anew that `made` has not, out of what it has in place of its arguments."""
-    for v in order:
-        if v not in made:
-            made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
-            if v.op:
-                made[v].label = v.label
 
 
 def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
@@ -114,3 +96,24 @@ def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
         rebuild(topological(*leaves_of(outputs), stop=made), made)
     return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
+
+
+def rebuild(order: Sequence[Value], made: dict[Value, Value]) -> None:
+    """Make every node of `order` anew that `made` has not, out of what it has in place of its arguments."""
+    for v in order:
+        if v not in made:
+            made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
+            if v.op:
+                made[v].label = v.label
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Within it, Python's cyclic collector waits: of graphs, which have no cycles, it would free nothing and look at all."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()

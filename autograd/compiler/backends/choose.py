@@ -1,4 +1,4 @@
-"""Step 5, run: which backend takes a program."""
+"""Step 6, run: which backend takes a program."""
 
 from __future__ import annotations
 

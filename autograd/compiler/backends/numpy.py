@@ -1,4 +1,4 @@
-"""Step 4 for batches: the instructions as numpy statements on buffers that are allocated once.
+"""Step 6 for batches: the instructions as numpy statements on buffers that are allocated once.
 
 U   what all examples share: a vector           x0, x1, …   the batched arguments, (B, n)
 V   what varies: rows of B numbers              G           the sums over the batch
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...form import Argument, Call, Formula, UnreadableError, calls, is_condition
-from ..instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from ..instructions import Apply, Array, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine, by_first
 from .chunks import ArrayKernel
 
 __all__ = ["NumpyKernel", "NumpyProgram"]
@@ -356,17 +356,14 @@ class NumpyProgram:
     # ---- sums over the batch
 
     def _totals(self) -> None:
-        set_ = np.zeros(self.sums, bool)
-        lines, self.lines, self.begins_at_0 = self.lines, [], False
         for i in self.rolled.totals:
-            (self._outer if isinstance(i, Outer) else self._rowsum)(i, set_)
-        dst, rows = self.rolled.constant
-        if len(dst):
+            (self._outer if isinstance(i, Outer) else self._rowsum)(i)
+        repeated = self.rolled.repeated
+        for at, sets in by_first(repeated.first):
             self.bound["B"] = lambda buffers: len(buffers["B"])
-            self._store(dst, f"B * {self._rows(True, rows)}", set_)
-        self.lines = [*lines, *(["G.fill(0.0)"] if self.begins_at_0 or not set_.all() else []), *self.lines]
+            self._store(repeated.dst[at], f"B * {self._rows(True, repeated.A[at])}", sets)
 
-    def _outer(self, i: Outer, set_: Array) -> None:
+    def _outer(self, i: Outer) -> None:
         (A, B, dst), C = i.oriented, i.C
         g, r, m = A.shape
         scaled = (C != 1).any()
@@ -385,47 +382,41 @@ class NumpyProgram:
             a, scaled = t, False
         dst = dst if g > 1 else dst[0]
         place = self._place_of(dst)
-        straight = place and dst.ndim == 2 and not set_[dst].any()
-        into = place if straight else self._bind("t", lambda buffers: np.empty(dst.shape))
+        into = place or self._bind("t", lambda buffers: np.empty(dst.shape))
         self.lines.append(f"matmul({a}, {b}, {into})")
         if scaled:
             self.lines.append(f"multiply({into}, {float(C[0])!r}, {into})")
-        if straight:
-            set_[dst] = True
-        else:
-            self._store(dst, str(into), set_)
+        if not place:
+            self._store(dst, into, True)
 
-    def _rowsum(self, i: RowSum, set_: Array) -> None:
+    def _rowsum(self, i: RowSum) -> None:
         self.bound["ones"] = lambda buffers: buffers["B"]
         cuts = np.flatnonzero((np.diff(i.A) != 1) | (np.diff(i.C) != 0)) + 1
         if len(cuts) > 4:   # many short runs: all rows between the first and the last
-            low, high = int(i.A.min()), int(i.A.max()) + 1
-            t = self._vector(high - low)
-            self.lines.append(f"matmul({self._rows(False, np.arange(low, high))}, ones, {t})")
-            runs = [(i.C, f"{t}[{self._constant(i.A - low)}]", i.dst)]
+            parts = [(int(i.A.min()), int(i.A.max()) + 1, np.arange(len(i.A)))]
         else:
-            runs = []
-            for at in np.split(np.arange(len(i.A)), cuts):
-                t = self._vector(len(at))
-                self.lines.append(f"matmul({self._rows(False, i.A[at])}, ones, {t})")
-                runs.append((i.C[at], t, i.dst[at]))
-        for C, t, dst in runs:
-            factor = f"{float(C[0])!r}" if (C[0] == C).all() else self._constant(C)
-            text = t if factor == "1.0" else f"{factor} * {t}"
-            self._store(dst, text, set_)
+            parts = [(int(i.A[at[0]]), int(i.A[at[-1]]) + 1, at) for at in np.split(np.arange(len(i.A)), cuts)]
+        names = []
+        for low, high, _ in parts:
+            names.append(self._vector(high - low))
+            self.lines.append(f"matmul({self._rows(False, np.arange(low, high))}, ones, {names[-1]})")
+        for t, (low, high, at) in zip(names, parts, strict=True):
+            for chosen, sets in by_first(i.first[at]):
+                k = at[chosen]
+                whole = np.array_equal(i.A[k], np.arange(low, high))
+                text = t if whole else f"{t}[{self._constant(i.A[k] - low)}]"
+                if (i.C[k] != 1).any():
+                    factor = f"{float(i.C[k[0]])!r}" if (i.C[k] == i.C[k[0]]).all() else self._constant(i.C[k])
+                    text = f"{factor} * {text}"
+                self._store(i.dst[k], text, sets)
 
-    def _store(self, dst: Array, text: str, set_: Array) -> None:
-        """G[dst] = text, or += where something is there already."""
-        flat = dst.ravel()
-        if len(np.unique(flat)) < len(flat):
+    def _store(self, dst: Array, text: str, sets: bool) -> None:
+        """G[dst] = text if it `sets` these sums, else G[dst] += text."""
+        if not sets and len(np.unique(dst)) < len(dst):
             self.constants["add_at"] = np.add.at
             self.lines.append(f"add_at(G, {self._constant(dst)}, {text})")
-            set_[flat] = self.begins_at_0 = True
-            return
-        sign = "+=" if set_[flat].any() else "="
-        self.begins_at_0 |= bool(set_[flat].any() and not set_[flat].all())
-        set_[flat] = True
-        self.lines.append(f"{self._place_of(dst) or f'G[{self._constant(dst)}]'} {sign} {text}")
+        else:
+            self.lines.append(f"{self._place_of(dst) or f'G[{self._constant(dst)}]'} {'=' if sets else '+='} {text}")
 
     def _place_of(self, dst: Array) -> str | None:
         """G[dst] as a view, where it is one."""
@@ -434,8 +425,8 @@ class NumpyProgram:
             return f"G[{found[0]}:{found[0] + len(dst)}]"
         if found and dst.ndim == 2 and found[1][1] == 1 and found[1][0] >= dst.shape[1] and (
                 found[0] + found[1][0] * dst.shape[0] <= self.sums):
-            (start, (step, _)), (r, c) = found, dst.shape
-            return f"G[{start}:{start + step * r}].reshape({r}, {step})[:, :{c}]"
+            (start, (apart, _)), (r, c) = found, dst.shape
+            return f"G[{start}:{start + apart * r}].reshape({r}, {apart})[:, :{c}]"
         return None
 
 

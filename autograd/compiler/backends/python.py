@@ -1,4 +1,4 @@
-"""Step 4 for single examples: the program as Python source, one float operation after another, bit-equal to the graph.
+"""Step 6 for single examples: the program as Python source, one float operation after another, bit-equal to the graph.
 
 A value that one line alone needs stands inside that line. A program of more than `_LONG` lines keeps its values in a list
 and runs in pieces, since Python's own compiler slows down on very long functions.

@@ -22,15 +22,15 @@ class LLVMKernel(ArrayKernel):
         if rolled.irregular:
             from .straight import StraightProgram
             self.loops: Any = StraightProgram(self.program, self.widths, self.batched)
-            self.most = self.loops.step
+            self.most = self.loops.unit
         else:
             from .loops import LoopProgram
             self.loops = LoopProgram(rolled, self.widths)
-            step = self.loops.step
-            fit = max(_TILE // (8 * max(rolled.rows, 1)) // step, 2)
+            unit = self.loops.unit
+            fit = max(_TILE // (8 * max(rolled.rows, 1)) // unit, 2)
             if rolled.rows_shared > _TILE >> 3:   # over so many weights it should pass seldom
                 fit = _WIDEST
-            self.most = min(fit, _WIDEST // step) * step
+            self.most = min(fit, _WIDEST // unit) * unit
         self.source = self.loops.source
         self.free: list[Any] = []   # buffers that no call is using
 
@@ -81,8 +81,8 @@ class _Buffers:
             self.U[place:end] = x
             place = end
         if B != self.B:
-            tiles, step = -(-B // kernel.most), kernel.loops.step
-            T = -(-B // (tiles * step)) * step
+            tiles, unit = -(-B // kernel.most), kernel.loops.unit
+            T = -(-B // (tiles * unit)) * unit
             self.sizes[:3] = B, T, -(-B // T)
             self.B = B
             self.few = [self.np.empty((B, width)) if B * width <= MANY else None for width in kernel.loops.widths]

@@ -1,4 +1,4 @@
-"""Step 4 compiled: the instructions as LLVM loops over tiles of the batch, a few examples in every register.
+"""Step 6 compiled: the instructions as LLVM loops over tiles of the batch, a few examples in every register.
 
 A tile is T examples. Its arguments are transposed into V (rows of T numbers), the instructions run on V, and what is summed
 over the batch is added to G. Matrix products keep a block of results in registers. The last tile repeats the batch's last
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine
+from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine, by_first
 from .code import Code, Register, bits
 from .functions import applied
 
@@ -57,17 +57,16 @@ class LoopProgram:
         self.rolled, self.widths = rolled, list(widths)
         self.W = W = register_lanes()
         self.block = (8, 3) if W == 8 else (6, 2)   # rows and registers of results that a matrix product keeps
-        self.step = W * self.block[1]               # T is a multiple of it
+        self.unit = W * self.block[1]               # examples that a block is of: T is a multiple of it
         self.rows_shared, self.rows, self.numbers = rolled.rows_shared, rolled.rows, rolled.numbers
         self.scratch = 0                            # numbers of S for each example of a tile
         self.s = s = Code(W)
         body = self._fused(rolled.body)
         self.T, tiles = self._sizes()
         self.registers = s.let(f"udiv i64 {self.T}, {W}")
-        self.blocks = s.let(f"udiv i64 {self.T}, {self.step}")
+        self.blocks = s.let(f"udiv i64 {self.T}, {self.unit}")
         self.functions: list[str] = []
         s.lines += self._parts([i for i in body if i[0].shared], 1)
-        self._zeros()
         calls = self._parts([i for i in body if not i[0].shared], W)
         s.loop(tiles, lambda t, _: self._tile(t, calls))
         self._after()
@@ -122,7 +121,7 @@ class LoopProgram:
         for start in range(0, len(body), _PART):
             s.lines, s.block, s.lanes, self.T = [], "entry", lanes, "%T"
             self.registers = s.let(f"udiv i64 %T, {self.W}")
-            self.blocks = s.let(f"udiv i64 %T, {self.step}")
+            self.blocks = s.let(f"udiv i64 %T, {self.unit}")
             for i in body[start:start + _PART]:
                 self._emit(*i)
             name = f"@part{len(self.functions)}"
@@ -171,24 +170,6 @@ class LoopProgram:
                 s.lanes = self.W
             s.loop(len(dst), keep)
 
-    def _zeros(self) -> None:
-        """G = 0, except for the products that the first tile sets."""
-        s, lanes = self.s, self.s.lanes
-        touched, zero = np.zeros(self.rolled.program.sums, bool), np.ones(self.rolled.program.sums, bool)
-        self.sets: set[int] = set()
-        for i in self.rolled.totals:
-            places = i.oriented[2] if isinstance(i, Outer) else i.dst
-            wide = places[:, :, :self._wide(i)] if isinstance(i, Outer) else places[:0]
-            if wide.size and not touched[wide].any() and len(np.unique(wide)) == wide.size:
-                self.sets.add(id(i))
-                zero[wide] = False
-            touched[places] = True
-        place = self._ref(np.flatnonzero(zero)) if zero.any() else None
-        s.lanes = 1
-        if place:
-            s.loop(int(zero.sum()), lambda i, _: s.store(s.number(0.0), "%G", place(i)))
-        s.lanes = lanes
-
     def _transpose(self, offset: Register) -> None:
         """The arguments' numbers of a tile into V, register by register."""
         s, start = self.s, 0
@@ -221,10 +202,13 @@ class LoopProgram:
         """What is the same in every example."""
         s = self.s
         s.lanes = 1
-        dst, rows = self.rolled.constant
-        if len(dst):
-            to, row, count = self._ref(dst), self._ref(rows), s.let(f"uitofp i64 {self.B} to double")
-            s.loop(len(dst), lambda i, _: self._add(to(i), s.op("fmul", count, s.load("%U", row(i)))))
+        repeated = self.rolled.repeated
+        for at, sets in by_first(repeated.first):
+            to, row, count = self._ref(repeated.dst[at]), self._ref(repeated.A[at]), s.let(f"uitofp i64 {self.B} to double")
+
+            def add(k: Register, _: Any, to: Index = to, row: Index = row, count: Register = count, sets: bool = sets) -> None:
+                self._add(to(k), s.op("fmul", count, s.load("%U", row(k))), "true" if sets else "")
+            s.loop(len(at), add)
         dst, rows = self.rolled.each_shared
         if len(dst):
             to, row = self._ref(dst), self._ref(rows)
@@ -262,12 +246,24 @@ class LoopProgram:
                          + ", ".join([f"double {bits(y)}" for y in x.ravel().tolist()]) + "]")
         return lambda i: s.let(f"load double, ptr {s.let(f'getelementptr double, ptr {name}, i64 {i}')}")
 
-    def _add(self, place: str, x: Register) -> None:
-        """G[place] += x, one number."""
-        s, lanes = self.s, self.s.lanes
-        s.lanes = 1
-        s.store(s.op("fadd", s.load("%G", place), x), "%G", place)
+    def _add(self, place: str, x: Register, begins: Register = "", lanes: int = 1) -> None:
+        """G[place] += x, so many numbers; where that `begins` the sum, G[place] = 0 + x, whatever was there."""
+        s, outside = self.s, self.s.lanes
         s.lanes = lanes
+        before = s.load("%G", place)
+        if begins:
+            before = s.select(begins, s.number(0.0), before)
+        s.store(s.op("fadd", before, x), "%G", place)
+        s.lanes = outside
+
+    def _begins(self, offset: Register, lanes: int = 1) -> Register:
+        """In every lane, whether this is the first tile, which sets what the others add to."""
+        s = self.s
+        first = s.let(f"icmp eq i64 {offset}, 0")
+        if lanes == 1:
+            return first
+        one = s.let(f"insertelement <{lanes} x i1> poison, i1 {first}, i32 0")
+        return s.let(f"shufflevector <{lanes} x i1> {one}, <{lanes} x i1> poison, <{lanes} x i32> zeroinitializer")
 
     # ---- instructions row by row
 
@@ -434,7 +430,7 @@ class LoopProgram:
                     def run(b: Register, _: Any, first: int = first, size: int = size, low: int = low) -> None:
                         rows = [s.at(first + a, (b, size)) for a in range(size)]
                         depth = min(_DEPTH, m - low)
-                        s.loop(self.blocks, lambda v, _: block(gi, ci, rows, s.at(0, (v, self.step)), low, depth))
+                        s.loop(self.blocks, lambda v, _: block(gi, ci, rows, s.at(0, (v, self.unit)), low, depth))
                     s.loop(blocks, run)
         s.loop(g, lambda gi, _: s.loop(c, lambda ci, _: cell(gi, ci)) and None)
 
@@ -445,21 +441,21 @@ class LoopProgram:
         A, B, dst = i.oriented
         found = affine(dst)
         wide = found and (found[1][2] == 1 or dst.shape[2] == 1) and A.shape[2] == 1 and A.shape[1] >= 4
-        return B.shape[1] // self.step * self.step if wide else 0
+        return B.shape[1] // self.unit * self.unit if wide else 0
 
     def _outer(self, i: Outer, offset: Register, valid: Register) -> None:
         A, B, dst = i.oriented
         wide = self._wide(i)
         if wide:
-            self._outer_wide(float(i.C[0]), A, B[:, :wide], dst[:, :, :wide], offset, valid, id(i) in self.sets)
+            self._outer_wide(float(i.C[0]), A, B[:, :wide], dst[:, :, :wide], offset, valid)
         if wide < B.shape[1]:
-            self._outer_lanes(i.C, A, B[:, wide:], dst[:, :, wide:])
+            self._outer_lanes(i.C, A, B[:, wide:], dst[:, :, wide:], offset)
 
-    def _outer_lanes(self, C: Array, A: Array, B: Array, dst: Array) -> None:
+    def _outer_lanes(self, C: Array, A: Array, B: Array, dst: Array, offset: Register) -> None:
         """Sums along the lanes: for few columns, or sums over many places."""
         s, (g, _, m) = self.s, A.shape
         a, b, to, factor = self._ref(A), self._ref(B), self._ref(dst), self._factors(C)
-        same = _same(C)
+        same, begins = _same(C), self._begins(offset)
 
         def block(gi: str, rows: Sequence[str], columns: Sequence[str]) -> None:
             def term(j: Register, acc: list[Register]) -> Sequence[Register]:
@@ -482,7 +478,7 @@ class LoopProgram:
                     if same and C[0] != 1:
                         x = s.op("fmul", x, bits(float(C[0])))
                     s.lanes = self.W
-                    self._add(to(gi, row, column), x)
+                    self._add(to(gi, row, column), x, begins)
 
         def group(gi: Register, _: Any) -> None:
             for first, size, blocks in self._even(A.shape[1], 3):
@@ -495,14 +491,11 @@ class LoopProgram:
                 s.loop(blocks, down)
         s.loop(g, group)
 
-    def _outer_wide(self, factor: float, A: Array, B: Array, dst: Array, offset: Register, valid: Register,
-                    sets: bool) -> None:
-        """Columns along the registers: for that the rows of B stand transposed, as an argument does already.
-        If it `sets` the result, the first tile does not look at what is there."""
+    def _outer_wide(self, factor: float, A: Array, B: Array, dst: Array, offset: Register, valid: Register) -> None:
+        """Columns along the registers: for that the rows of B stand transposed, as an argument does already."""
         s, g, (first, strides) = self.s, len(A), affine(dst)   # type: ignore[misc]
         a, n, count = self._ref(A[:, :, 0]), B.shape[1], self.block[1]
-        begin = s.let(f"insertelement {s.bools} poison, i1 {s.let(f'icmp eq i64 {offset}, 0')}, i32 0")
-        begin = s.let(f"shufflevector {s.bools} {begin}, {s.bools} poison, <{s.lanes} x i32> zeroinitializer")
+        begins = self._begins(offset, s.lanes)
         for k in range(g):
             columns = B[k, :, 0]
             base, between = self._transposed(columns, offset, valid)
@@ -520,19 +513,17 @@ class LoopProgram:
                 done = s.loop(valid, more, zero)
                 for p, out in enumerate(outs):
                     for v in range(count):
-                        place = s.at(v * self.W, (out, 1))
                         y = done[p * count + v]
                         y = s.op("fmul", y, s.number(factor)) if factor != 1 else y
-                        more_ = s.op("fadd", s.load("%G", place), y)
-                        s.store(s.select(begin, y, more_) if sets else more_, "%G", place)
+                        self._add(s.at(v * self.W, (out, 1)), y, begins, s.lanes)
 
             def across(y: Register, _: Any) -> None:
-                column = s.at(0, (y, self.step))
+                column = s.at(0, (y, self.unit))
                 for start, size, blocks in self._even(A.shape[1], self.block[0]):
                     def down(x: Register, _: Any, start: int = start, size: int = size) -> None:
                         block([s.at(start + p, (x, size)) for p in range(size)], column)
                     s.loop(blocks, down)
-            s.loop(n // self.step, across)
+            s.loop(n // self.unit, across)
 
     def _transposed(self, rows: Array, offset: Register, valid: Register) -> tuple[Register, str]:
         """(address, distance between examples) of the rows (n,) of a tile, those of one example side by side."""
@@ -562,8 +553,11 @@ class LoopProgram:
         return base, str(n)
 
     def _rowsum(self, i: RowSum, offset: Register, valid: Register) -> None:
-        s = self.s
-        row, to, factor = self._ref(i.A), self._ref(i.dst), self._factors(i.C)
+        for at, sets in by_first(i.first):
+            self._rowsum_of(i.C[at], i.A[at], i.dst[at], self._begins(offset) if sets else "")
+
+    def _rowsum_of(self, C: Array, A: Array, dst: Array, begins: Register) -> None:
+        s, row, to, factor = self.s, self._ref(A), self._ref(dst), self._factors(C)
 
         def one(r: Register, _: Any) -> None:
             start = s.at(0, (row(r), self.T))
@@ -573,8 +567,8 @@ class LoopProgram:
             s.lanes = 1
             x = s.op("fmul", x, factor(r))
             s.lanes = self.W
-            self._add(to(r), x)
-        s.loop(len(i.A), one)
+            self._add(to(r), x, begins)
+        s.loop(len(A), one)
 
 
 def _same(x: Array) -> bool:

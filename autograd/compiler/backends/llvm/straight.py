@@ -1,4 +1,4 @@
-"""Step 4 for graphs without regularity: an LLVM instruction for every line, in functions of a few hundred lines.
+"""Step 6 for graphs without regularity: an LLVM instruction for every line, in functions of a few hundred lines.
 
 LLVM's time grows faster than the length of a function, so the program is cut into pieces; what a piece leaves for another
 lies in a row of U (what all examples share, computed once) or of V (a register of examples at a time), reused when free.
@@ -27,7 +27,7 @@ class StraightProgram(LoopProgram):
 
     def __init__(self, program: Program, widths: Sequence[int], batched: bool) -> None:
         self.program, self.widths = program, list(widths)
-        self.W = self.step = register_lanes() if batched else 1
+        self.W = self.unit = register_lanes() if batched else 1
         self.scratch, self.numbers = 0, []
         self.defined: dict[tuple[Primitive, int, int], str] = {}
         self.functions: list[str] = []
