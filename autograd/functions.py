@@ -25,6 +25,7 @@ __all__ = [
     "clip",
     "cos",
     "cosh",
+    "digamma",
     "erf",
     "erfc",
     "exp",
@@ -35,6 +36,7 @@ __all__ = [
     "heaviside",
     "hypot",
     "leaky_relu",
+    "lgamma",
     "log",
     "log1p",
     "log2",
@@ -45,6 +47,7 @@ __all__ = [
     "maximum",
     "minimum",
     "norm",
+    "polygamma",
     "relu",
     "sigmoid",
     "sign",
@@ -124,6 +127,9 @@ erf: Unary = p.erf
 erfc: Unary = p.erfc
 sigmoid: Unary = p.sigmoid
 softplus: Unary = p.softplus
+lgamma: Unary = p.lgamma
+digamma: Unary = p.digamma
+polygamma: Binary = p.polygamma
 relu: Unary = p.relu
 step: Unary = p.step
 sign: Unary = p.sign

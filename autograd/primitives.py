@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
+from . import special
 from .primitive import PRIMITIVES, Primitive
 
 POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
@@ -37,9 +38,11 @@ POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
 abs_: Primitive
 cos: Primitive
 cosh: Primitive
+digamma: Primitive
 equals: Primitive
 exceeds: Primitive
 floor_divide: Primitive
+polygamma: Primitive
 pow_: Primitive
 round_: Primitive
 sigmoid: Primitive
@@ -47,6 +50,7 @@ sech2: Primitive
 sign: Primitive
 strong_div: Primitive
 strong_mul: Primitive
+trigamma: Primitive
 
 
 def total(terms: Sequence[Any]) -> Any:
@@ -326,6 +330,20 @@ atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: (1 / ((1 - x)
                   advice="atanh needs a number between -1 and 1")
 erf = Primitive("erf", value=math.erf, partials=lambda y, x: (2 / math.sqrt(math.pi) * exp(-(x * x)),))
 erfc = Primitive("erfc", value=math.erfc, partials=lambda y, x: (-2 / math.sqrt(math.pi) * exp(-(x * x)),))
+
+# log Γ and its derivatives.
+_GAMMA_POLES = "its poles are 0, -1, -2, …"
+lgamma = Primitive("lgamma", value=special.lgamma, partials=lambda y, x: (digamma(x),), array=special.lgamma_array,
+                   pole=lambda x: math.inf, latex=r"\log \Gamma({0})", text="log Γ({0})", binds=8, symbol="log Γ",
+                   domain=POSITIVE, advice=_GAMMA_POLES)
+digamma = Primitive("digamma", value=special.digamma, partials=lambda y, x: (trigamma(x),), array=special.digamma_array,
+                    latex=r"\psi({0})", text="ψ({0})", symbol="ψ", domain=POSITIVE, advice=_GAMMA_POLES)
+trigamma = Primitive("trigamma", value=lambda x: special.polygamma(1, x), partials=lambda y, x: (polygamma(2.0, x),),
+                     array=special.trigamma_array, pole=lambda x: math.nan if x == -math.inf else math.inf,
+                     latex=r"\psi'({0})", text="ψ′({0})", symbol="ψ′", domain=POSITIVE, advice=_GAMMA_POLES)
+polygamma = Primitive("polygamma", value=special.polygamma, partials=lambda y, n, x: (math.nan, polygamma(n + 1, x)),
+                      latex=r"\psi^{{({0})}}({1})", text="ψ⁽{0}⁾({1})", symbol="ψ⁽ⁿ⁾",
+                      advice="its order is a whole number from 0 on, and " + _GAMMA_POLES)
 
 for _row in PRIMITIVES.values():   # what follows is users' own
     _row.builtin = True

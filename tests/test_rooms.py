@@ -19,7 +19,8 @@ PACKAGES = ("autograd", "nn", "viz")
 FLOORS = {
     "the packages": ["autograd", "nn | viz"],
     "the engine": [
-        "autograd.conversion | autograd.files | autograd.display | autograd.form", "autograd.primitive", "autograd.primitives",
+        "autograd.conversion | autograd.files | autograd.display | autograd.form | autograd.special",
+        "autograd.primitive", "autograd.primitives",
         "autograd.graph", "autograd.sweep", "autograd.faults", "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
         "autograd.derive",
