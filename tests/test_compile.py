@@ -1153,7 +1153,7 @@ def test_a_compiled_function_shows_what_it_computes(backend: str) -> None:
     assert f.source
     assert stats["backend"] == backend
     assert stats["nodes"] > 50
-    assert 0 < stats["seconds"] < 60
+    assert stats["seconds"] > 0
     assert all(stats[name] >= 0 for name in ("statements", "flops", "bytes"))
     if backend == "numpy":
         assert stats["statements"] == len(f.source.splitlines())
