@@ -9,11 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import running
 
 SOURCE = Path(__file__).with_name("__main__.py")
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-in for an interpreter is a shell script")
@@ -61,9 +61,13 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copy:
 
 def start(root: Path, *arguments: str, before: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     """`python3 root/tests`, really, after the statements `before`."""
-    code = (f"import runpy, sys\n{before}\nsys.argv[1:] = {list(arguments)!r}\n"
-            f"runpy.run_path({str(root / 'tests')!r}, run_name='__main__')")
-    return subprocess.run([sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, check=False)
+    return subprocess.run(command(root, *arguments, before=before), env=os.environ | variables, capture_output=True, text=True,
+                          check=False)
+
+
+def command(root: Path, *arguments: str, before: str) -> list[str]:
+    return [sys.executable, "-c", f"import runpy, sys\n{before}\nsys.argv[1:] = {list(arguments)!r}\n"
+            f"runpy.run_path({str(root / 'tests')!r}, run_name='__main__')"]
 
 
 def test_an_old_python_can_read_it_and_is_told_which_it_needs(copy: Copy) -> None:
@@ -175,12 +179,11 @@ def test_variables_of_another_environment_are_dropped(copy: Copy) -> None:
 
 @posix
 def test_ctrl_c_ends_it_quietly(copy: Copy) -> None:
-    interpreter(copy, "echo started; trap 'echo ended; exit 2' INT; while :; do sleep 0.05; done")
-    process = subprocess.Popen([sys.executable, str(copy.root / "tests")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    interpreter(copy, "trap 'echo ended; exit 2' INT; echo started; while :; do sleep 0.05; done")
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"   # a job in the background ignores it
+    with running(command(copy.root, before=heard), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
     assert (output, errors, process.returncode) == ("ended\n", "", 130)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import pickle
-import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from threading import Barrier
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -37,7 +39,11 @@ from autograd import (
     where,
 )
 from autograd.compiler import Compiled, TraceError, compile, compile_function
+from autograd.compiler.backends.choose import no_llvm
 from autograd.structure import leaves_of
+from autograd.value import literal
+
+pytestmark = pytest.mark.usefixtures("dirty_memory")
 
 Array = Any
 SIZES = (1, 2, 3, 7, 8, 100, 1025)
@@ -233,7 +239,7 @@ def test_lists_that_change_after_compilation_change_nothing(backend: str) -> Non
     f, g = compile(x[0] * x[1], [x], backend=backend), compile(outputs, [x], backend=backend)
     x.append(Value(3.0))
     outputs.append(x[0])
-    assert f.value_and_grad([2.0, 3.0]) == (6.0, [3.0, 2.0])
+    assert f.value_and_grad([2.0, 3.0]) == f.value_and_grad((2, 3)) == (6.0, [3.0, 2.0])
     assert f.grad(np.ones((2, 2))).tolist() == [[1.0, 1.0]] * 2
     assert g([2.0, 3.0]) == [6.0, 2.0]
     assert g(np.ones((2, 2))).tolist() == [[1.0, 1.0]] * 2
@@ -260,6 +266,14 @@ def test_outputs_in_dicts_and_arrays(backend: str) -> None:
     assert compile(given[0] * given[1], [given], backend=backend).grad([2.0, 3.0]).tolist() == [3.0, 2.0]
 
 
+def test_products_of_different_weights_summed_over_a_batch(backend: str) -> None:
+    x, y, weights = leaves((4,), "x"), leaves((4,), "y"), (2.0, -1.0, 0.5, 3.0)
+    at, by = np.arange(12.0).reshape(3, 4), np.arange(12.0)[::-1].reshape(3, 4)
+    f = compile(sum([c * a * b for c, a, b in zip(weights, x, y, strict=True)]), [x, y], batch=(0, 1), reduce="sum",
+                backend=backend)
+    assert f(at, by) == pytest.approx(float((at * by * weights).sum()), rel=1e-14)
+
+
 def test_a_broadcast_batch(backend: str) -> None:
     x = leaves((2,), "x")
     f = compile(x[0] - 10 * x[1], [x], backend=backend)
@@ -282,10 +296,10 @@ def test_a_single_example_gives_plain_floats(backend: str) -> None:
     if backend == "python":   # the same operations in the same order
         assert value == true
         assert list(map(leaves_of, slopes)) == list(map(leaves_of, slopes_true))
-    arrays = f.grad(W, BIAS, V, X[0], Z[0])
-    assert isinstance(arrays[0], np.ndarray)
-    assert arrays[0].shape == (4, 3)
-    assert near(arrays, slopes)
+    for arrays in (f.grad(W, BIAS, V, X[0], Z[0]), f.grad(W, *args[1:])):   # an array for an array
+        assert isinstance(arrays[0], np.ndarray)
+        assert arrays[0].shape == (4, 3)
+        assert near(arrays, slopes)
 
 
 def test_structures_come_back(backend: str) -> None:
@@ -297,6 +311,18 @@ def test_structures_come_back(backend: str) -> None:
     h = compile_function(lambda p, q: f(p, q)["sum"] * q[0][0], wrt=(0, 1), backend=backend)
     value, (by_p, by_q) = h.value_and_grad({"a": 2.0, "bc": (3.0, 4.0)}, [[5.0], 6.0])
     assert (value, by_p, by_q) == (70.0, {"a": 5.0, "bc": (20.0, 15.0)}, [[14.0], 0.0])
+
+
+def test_functions_of_arrays(backend: str) -> None:
+    def f(w: Any, x: Any) -> Any:
+        return (w @ x).sum()
+    at, x = np.arange(6.0).reshape(2, 3), np.ones(3)
+    value, (by_w, by_x) = compile_function(f, wrt=(0, 1), backend=backend).value_and_grad(at, x)
+    assert value == 15.0
+    assert np.array_equal(by_w, np.ones((2, 3)))
+    assert np.array_equal(by_x, at.sum(axis=0))
+    batched = compile_function(f, batch=1, reduce="mean", backend=backend)
+    assert batched.value_and_grad(at, np.ones((4, 3)))[0] == batched(at, np.ones((7, 3))) == 15.0
 
 
 def test_the_keys_of_a_dict_say_which_number_is_meant(backend: str) -> None:
@@ -329,12 +355,12 @@ def test_outputs_that_are_inputs_numbers_or_there_twice(backend: str) -> None:
     x, w, unused = Value(1.0, label="x"), Value(2.0, label="w"), Value(3.0)
     y = x * w
     five = Value(5.0) * 1.0
-    outputs = [x, y, y, w, five, -x, y]
+    outputs = [x, y, y, w, five, -x, y, literal(7.0)]
     for reduce in (None, "sum", "mean"):
         f = compile(outputs, [w, x, unused], reduce=reduce, backend=backend)
-        assert f(2.0, 3.0, 9.0) == [3.0, 6.0, 6.0, 2.0, 5.0, -3.0, 6.0]
+        assert f(2.0, 3.0, 9.0) == [3.0, 6.0, 6.0, 2.0, 5.0, -3.0, 6.0, 7.0]
         found = f(2.0, np.array([3.0, 4.0]), 9.0)
-        columns = [[3.0, 4.0], [6.0, 8.0], [6.0, 8.0], [2.0] * 2, [5.0] * 2, [-3.0, -4.0], [6.0, 8.0]]
+        columns = [[3.0, 4.0], [6.0, 8.0], [6.0, 8.0], [2.0] * 2, [5.0] * 2, [-3.0, -4.0], [6.0, 8.0], [7.0] * 2]
         factor = {None: 0, "sum": 1, "mean": 0.5}[reduce]
         true = [sum(column) * factor for column in columns] if factor else np.transpose(columns)
         assert near(found, true)
@@ -342,13 +368,16 @@ def test_outputs_that_are_inputs_numbers_or_there_twice(backend: str) -> None:
 
 def test_what_is_constant_or_an_input_has_a_derivative(backend: str) -> None:
     x, w = Value(1.0, label="x"), Value(2.0, label="w")
-    for y, slopes in ((x, (1.0, 0.0)), (Value(5.0) * 2.0, (0.0, 0.0)), (w * 1.0, (0.0, 1.0)), (x - x, (0.0, 0.0))):
+    for y, slopes in ((x, (1.0, 0.0)), (Value(5.0) * 2.0, (0.0, 0.0)), (w * 1.0, (0.0, 1.0)), (x - x, (0.0, 0.0)),
+                      (x * x, (6.0, 0.0))):
         f = compile(y, [x, w], wrt=(0, 1), backend=backend)
         assert f.grad(3.0, 4.0) == slopes
-        by_x, by_w = f.grad(np.ones(3), 4.0)
+        three = np.full(3, 3.0)
+        by_x, by_w = f.grad(three, 4.0)
         assert by_x.tolist() == [slopes[0]] * 3
         assert by_w.tolist() == [slopes[1]] * 3
-        total = compile(y, [x, w], wrt=(0, 1), reduce="sum", backend=backend).grad(np.ones(3), 4.0)
+        value, total = compile(y, [x, w], wrt=(0, 1), reduce="sum", backend=backend).value_and_grad(three, 4.0)
+        assert value == 3 * f(3.0, 4.0)
         assert total[0].tolist() == [slopes[0]] * 3
         assert total[1] == 3 * slopes[1]
 
@@ -376,6 +405,7 @@ def test_inputs_may_be_results_themselves(backend: str) -> None:
     assert f.value_and_grad(10.0) == (102.0, 20.0)
     a.data = 7.0   # what is not above c is read at every call
     assert f(10.0) == 107.0
+    assert compile(c * a + c, [a, c], wrt=(0, 1), backend=backend).value_and_grad(3.0, 5.0) == (20.0, (5.0, 4.0))
 
 
 @pytest.mark.parametrize("wrt", [0, 1, -1, (0, 1), (1, 0), (0, 0), [2], ()])
@@ -404,6 +434,7 @@ def test_captured_leaves_are_read_at_every_call(backend: str) -> None:
     for a, c in ((2.0, 1.0), (6.0, -1.0), (0.5, 0.0)):
         w.data, b.data = a, c
         assert f.value_and_grad(10.0) == (5 * a + c, a / 2)
+        assert f(np.array([10.0, 20.0])).tolist() == [5 * a + c, 10 * a + c]
         assert g(10.0) == 5 * a + c
         assert near(g(np.array([10.0, 20.0])), 15 * a + 2 * c)
 
@@ -435,29 +466,8 @@ def test_the_number_of_a_captured_leaf_is_not_baked_in(read: Callable[[Value], A
 
 # ---- the buffers
 
-def poison(f: Compiled) -> int:
-    """nan into all that a call computes; how many arrays there were."""
-    kernel: Any = f._last.kernel   # type: ignore[union-attr]
-    count = 0
-    numbers = {row for row, _ in kernel.rolled.numbers} if hasattr(kernel, "rolled") else set()
-    free = getattr(kernel, "free", [])
-    for held in [x for part in free.values() for x in part] if isinstance(free, dict) else free:
-        if isinstance(held, tuple):   # numpy: a function and its arrays
-            function, buffers, _ = held
-            U, arrays = buffers["U"], [buffers["V"]]
-            arrays += [x for name, x in function.__globals__.items() if re.fullmatch(r"t\d+", name)]
-        else:
-            U, arrays = held.U, [held.V, held.S, held.G]
-            numbers |= {row for row, _ in kernel.loops.numbers}
-        for x in arrays:
-            x.fill(math.nan)
-            count += 1
-        U[[row for row in range(len(U)) if row not in numbers]] = math.nan
-    return count
-
-
 @pytest.mark.parametrize("reduce", [None, "sum"])
-def test_buffers_do_not_show(backend: str, reduce: str | None) -> None:
+def test_buffers_do_not_show(backend: str, reduce: str | None, poison: Callable[[Compiled], int]) -> None:
     y, inputs = network_graph()
     f = compile(y, inputs, wrt=(0, 1, 2, 3), batch=(3, 4), reduce=reduce, backend=backend)
     for B in (1, 5, 64, 1100, 5):
@@ -500,15 +510,16 @@ def test_an_array_that_is_changed_in_place_is_read_anew(backend: str) -> None:
 def test_many_threads_may_call_one_function(backend: str) -> None:
     y, inputs = network_graph()
     f = compile(y, inputs, wrt=(0, 1), batch=(3, 4), reduce="sum", backend=backend)
-    sizes = [3, 50, 51, 200, 7, 50]
+    sizes = [3, 50, 51, 200, 7, 50, *range(40, 240, 10)]
     cases = [(W * (k + 1) / 4, BIAS, V, X[k:k + n], Z[k:k + n]) for k, n in enumerate(sizes)]
-    expected = [compile(y, inputs, wrt=(0, 1), batch=(3, 4), reduce="sum", backend=backend).value_and_grad(*c) for c in cases]
+    alone = compile(y, inputs, wrt=(0, 1), batch=(3, 4), reduce="sum", backend=backend)
+    expected = [alone.value_and_grad(*case) for case in cases]
     start = Barrier(len(cases))
 
     def work(k: int) -> bool:
         start.wait()   # the first calls, which compile, come at once
         right = True
-        for _ in range(20 if backend != "python" else 2):
+        for _ in range(20 if backend != "python" else 5):
             value, slopes = f.value_and_grad(*cases[k])
             right &= value == expected[k][0] and all(map(np.array_equal, slopes, expected[k][1]))
         return right
@@ -518,8 +529,8 @@ def test_many_threads_may_call_one_function(backend: str) -> None:
 
 def test_the_number_of_threads_does_not_show(backend: str) -> None:
     y, inputs = network_graph()
-    B = 1025 if backend == "python" else 40_000
-    x, z = np.tile(X, (B // 1000, 1))[:B], np.tile(Z, B // 1000)[:B]
+    B = 2500 if backend == "python" else 40_000
+    x, z = np.resize(X, (B, 3)), np.resize(Z, B)
     found = [compile(y, inputs, wrt=(0, 3), batch=(3, 4), reduce="mean", backend=backend, threads=threads)
              .value_and_grad(W, BIAS, V, x, z) for threads in (None, 1, 2, 4)]
     for one, two in pairwise(found):
@@ -576,73 +587,87 @@ def rosenbrock(x: Any) -> Any:
     return sum([100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in pairwise(x)], 0.0)
 
 
+def mixed(x: Any) -> Any:
+    return exp(x[0] * x[1]) + x[1] ** 3 * x[2] * x[3] + logsumexp(x)
+
+
 AT = [0.3, -0.7, 1.2, 0.9]
+of_second_order = pytest.mark.parametrize(("function", "scale"), [(rosenbrock, 1e3), (mixed, 1.0)])
 
 
-def test_hessians_by_compiling_gradients(backend: str) -> None:
+@of_second_order
+def test_hessians_by_compiling_gradients(function: Callable[[Any], Any], scale: float, backend: str) -> None:
     x = [Value(t, label=f"x{i}") for i, t in enumerate(AT)]
-    y = rosenbrock(x)
-    true = [[v.data for v in row] for row in hessian(y, x)]
-    f = compile([grad(g, x) for g in grad(y, x)], [x], backend=backend)
-    assert near(f(AT), true, 1e3)
-    batch = f(np.array([AT, AT[::-1]]))
-    assert batch.shape == (2, 4, 4)
-    assert near(batch[0], true, 1e3)
-    traced = compile_function(hessian(rosenbrock), backend=backend)
-    assert near(traced(AT), true, 1e3)
+    y = function(x)
+    matrix = hessian(y, x)
+    true = [[v.data for v in row] for row in matrix]
+    for f in (compile([grad(g, x) for g in grad(y, x)], [x], backend=backend), compile(matrix, [x], backend=backend)):
+        assert near(f(AT), true, scale)
+        batch = f(np.array([AT[::-1], AT]))
+        assert np.shape(batch) == (2, 4, 4)
+        assert near(batch[1], true, scale)
+    traced = compile_function(hessian(function), backend=backend)
+    assert near(traced(AT), true, scale)
     second = compile(grad(y, x)[1], [x], backend=backend)   # a row is the gradient of a component of the gradient
-    assert near(second.grad(AT), true[1], 1e3)
+    assert near(second.grad(AT), true[1], scale)
 
 
-def test_products_with_hessians_and_jacobians(backend: str) -> None:
+@of_second_order
+def test_products_with_hessians_and_jacobians(function: Callable[[Any], Any], scale: float, backend: str) -> None:
     v = [1.0, -2.0, 0.5, 3.0]
     x = [Value(t, label=f"x{i}") for i, t in enumerate(AT)]
-    true = [p.data for p in hvp(rosenbrock(x), x, v)]
-    f = compile_function(lambda x, v: hvp(rosenbrock, x, v)[1], backend=backend)
-    assert near(f(AT, v), true, 1e3)
-    assert near(f(np.array(AT), np.array(v)), true, 1e3)
-    g = compile_function(lambda x, v: jvp(rosenbrock, x, v)[1], backend=backend)
-    assert near(g(AT, v), jvp(rosenbrock, AT, v)[1], 1e3)
-    h = compile_function(lambda x: value_and_grad(rosenbrock)(x)[1], backend=backend)
-    assert near(h(AT), grad(rosenbrock)(AT), 1e3)
-    third = compile_function(grad(grad(grad(lambda t: sin(t) * t))), backend=backend)
-    assert near(third(0.7), grad(grad(grad(lambda t: sin(t) * t)))(0.7), 10)
+    true = [p.data for p in hvp(function(x), x, v)]
+    f = compile_function(lambda x, v: hvp(function, x, v)[1], backend=backend)
+    assert near(f(AT, v), true, scale)
+    assert near(f(np.array(AT), np.array(v)), true, scale)
+    assert near(true, np.array([[d.data for d in row] for row in hessian(function(x), x)]) @ v, scale)
+    g = compile_function(lambda x, v: jvp(function, x, v)[1], backend=backend)
+    assert near(g(AT, v), jvp(function, AT, v)[1], scale)
+    h = compile_function(lambda x: value_and_grad(function)(x)[1], backend=backend)
+    assert near(h(AT), grad(function)(AT), scale)
+
+
+def test_derivatives_are_functions_and_graphs(backend: str) -> None:
+    f = grad(grad(grad(lambda t: sin(t) * t)))
+    assert near(compile_function(f, backend=backend)(0.7), f(0.7), 10)
+    x, y = Value(1.0), Value(2.0)
+    assert compile(grad(x * x * y, x), [x, y], backend=backend)(3.0, 2.0) == 12.0
 
 
 # ---- deep graphs
 
-def chain(n: int) -> tuple[Value, Value, Value]:
-    x, a = Value(0.3, label="x"), Value(0.999, label="a")
-    y = x
-    for _ in range(n // 2):
-        y = y * a + x
-    return y, x, a
+def chain(n: int) -> tuple[Value, list[Value]]:
+    """n nodes below each other, whose result and slopes every one of them shows in."""
+    x, a = Value(1e-6, label="x"), Value(1.0000001, label="a")
+    y = a
+    for _ in range(n // 3):
+        y = sin(y * a) + x
+    return y, [x, a]
 
 
+DEEP = {"python": 100_000, "numpy": 8000, "llvm": 100_000}   # of so irregular a graph numpy's statements are slow to make
+
+
+@pytest.mark.slow
 def test_a_very_deep_chain(backend: str) -> None:
-    y, x, a = chain(100_000 if backend != "numpy" else 8000)   # of so irregular a graph numpy's statements are slow to make
-    try:
-        f = compile(y, [x, a], backend=backend)
-        found = f(0.3, 0.999)
-    except NotImplementedError as error:
-        assert backend == "llvm"
-        assert "numpy" in str(error) or "python" in str(error)
-        return
-    assert found == y.data if backend == "python" else near(found, y.data, 1e3)
+    y, inputs = chain(DEEP[backend])
+    found = compile(y, inputs, backend=backend)(*[v.data for v in inputs])
+    assert found == y.data if backend == "python" else near(found, y.data)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_deep_chain(backend: str) -> None:
-    n = 4000   # deeper than Python's stack
-    y, x, a = chain(n)
+    y, inputs = chain(20_000 if backend == "python" else 4000)   # deeper than Python's stack
     y.backward()
-    f = compile(y, [x, a], wrt=(0, 1), backend=backend)
-    value, slopes = f.value_and_grad(0.3, 0.999)
-    assert near(value, y.data, 1e3)
-    assert near(slopes, (x.grad, a.grad), 1e6)
+    x, a = inputs
+    f = compile(y, inputs, wrt=(0, 1), backend=backend)
+    value, slopes = f.value_and_grad(x.data, a.data)
+    assert near(value, y.data)
+    assert near(slopes, (x.grad, a.grad), 1e3)
     if backend == "python":
         assert (value, *slopes) == (y.data, x.grad, a.grad)
-    _, (by_x, by_a) = f.value_and_grad(np.array([0.3, 0.4]), 0.999)
-    assert near([by_x[0], by_a[0]], (x.grad, a.grad), 1e6)
+    _, (by_x, by_a) = f.value_and_grad(np.array([x.data, 2 * x.data]), a.data)
+    assert near([by_x[0], by_a[0]], (x.grad, a.grad), 1e3)
 
 
 # ---- tracing
@@ -658,6 +683,7 @@ def _numpy_truth(x: Any) -> Any:
     lambda x: x * complex(x), lambda x: x * x.data, lambda x: x * x.item(), lambda x: x * x.detach(), math.exp,
     lambda x: x * [1.0, 2.0][x], lambda x: x if x * 2 > 1 else 3 * x, lambda x: x and 2.0, lambda x: not x,
     lambda x: x * np.array([x], dtype=float)[0], _numpy_truth, lambda x: where(x > 0, x, -x), lambda x: sum(range(x)),
+    lambda x: x * (1 if x else 2), lambda x: [x * x] if Value(1.0) * 2 < x else x,
 ])
 def test_what_needs_a_number_is_refused(f: Any, backend: str) -> None:
     with pytest.raises(TraceError, match=r"traced value '?x'?.*(use |keep to |give )|traced value: .*(use |keep to )"):
@@ -687,8 +713,8 @@ def test_no_grad_in_a_traced_function_is_refused() -> None:
     def h(x: Any) -> Any:
         x.data = 3.0
         return x
-    for refused in (f, g, h):
-        with pytest.raises(TraceError):
+    for refused, told in ((f, "no_grad"), (g, "no_grad"), (h, "data")):
+        with pytest.raises(TraceError, match=told):
             compile_function(refused)(1.0)
     assert compile_function(lambda x: x * x)(3.0) == 9.0   # and nothing stays behind
     assert (Value(2.0) * 3).data == 6.0
@@ -742,6 +768,8 @@ def test_symbols_that_leak_are_refused(backend: str) -> None:
     for use in (lambda: leaked.data, lambda: leaked > 1, lambda: float(leaked), leaked.backward):
         with pytest.raises(TraceError):
             use()
+    assert "Symbol" in f"{leaked}"
+    assert "Symbol" in f"{leaked:.3f}"
 
 
 def test_a_function_that_fails_leaves_no_trace_behind(backend: str) -> None:
@@ -779,6 +807,9 @@ def test_a_users_primitive_is_compiled_at_once(cube: Primitive, backend: str) ->
     assert f.value_and_grad(2.0, 3.0) == (51.0, (36.0, 35.0))
     value, (by_x, by_w) = f.value_and_grad(np.array([2.0, -1.0]), 3.0)
     assert (value.tolist(), by_x.tolist(), by_w.tolist()) == ([51.0, 24.0], [36.0, 9.0], [35.0, 26.0])
+    total, (by_x, by_w) = compile(cube(x) * w + cube(w), [x, w], wrt=(0, 1), batch=0, reduce="sum", backend=backend
+                                  ).value_and_grad(np.array([2.0, -1.0]), 3.0)
+    assert (total, by_x.tolist(), by_w) == (75.0, [36.0, 9.0], 61.0)
 
 
 def test_a_users_primitive_with_a_rule_is_machine_code(cube: Primitive, require_tool: Callable[[str], None]) -> None:
@@ -811,6 +842,8 @@ def test_auto_takes_what_can_run_it(cube: Primitive) -> None:
     value, slope = f.value_and_grad(np.array([2.0, 1.0]))
     assert (value.tolist(), slope.tolist()) == ([10.0, 2.0], [13.0, 4.0])
     assert f.stats["backend"] == "numpy"
+    total, slope = compile(cube(x) + x, [x], batch=0, reduce="sum").value_and_grad(np.array([2.0, 1.0]))
+    assert (total, slope.tolist()) == (12.0, [13.0, 4.0])
 
 
 @pytest.mark.parametrize("name", ["f", "x", "v", "v_1", "v_3", "inf", "nan", "lambda", "G", "U", "V", "x0", "take", "multiply",
@@ -845,6 +878,49 @@ def test_a_value_that_gives_an_int_is_a_float_everywhere() -> None:
         del PRIMITIVES["test_floor"]
 
 
+# ---- where there is no machine code
+
+@pytest.fixture(params=["missing", "does not load", "old", "does not compile"])
+def without_llvm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                 require_tool: Callable[[str], None]) -> Iterator[str]:
+    """No llvmlite, or one that is of no use; what is said of it."""
+    told = {"missing": "it is not installed", "does not load": r"it cannot be loaded \(no libLLVM\)",
+            "old": r"0\.44\.0 is installed", "does not compile": r"cannot compile \(LLVM IR parsing error\)"}[request.param]
+    if request.param == "missing":
+        monkeypatch.setitem(sys.modules, "llvmlite", None)
+    elif request.param == "does not load":
+        (tmp_path / "llvmlite.py").write_text("raise OSError('no libLLVM')")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "llvmlite", raising=False)
+    else:
+        require_tool("llvmlite")
+        if request.param == "old":
+            monkeypatch.setattr("llvmlite.__version__", "0.44.0")
+        else:
+            fails = Mock(side_effect=RuntimeError("LLVM IR\nparsing error"))
+            monkeypatch.setattr("autograd.compiler.backends.llvm.loops.Native", fails)
+    no_llvm.cache_clear()
+    yield told
+    no_llvm.cache_clear()
+
+
+def test_machine_code_says_which_llvmlite_it_needs(without_llvm: str) -> None:
+    x = Value(1.0, label="x")
+    with pytest.raises(ImportError, match=rf"llvmlite 0\.46 or newer: .*{without_llvm}.*pip install 'llvmlite>=0\.46'"):
+        compile(x * x, [x], backend="llvm")
+    with pytest.raises(ImportError, match=r"0\.46"):
+        compile_function(module_function, backend="llvm")
+
+
+@pytest.mark.usefixtures("without_llvm")
+def test_auto_does_without_machine_code() -> None:
+    x = Value(1.0, label="x")
+    f = compile(x * x, [x])
+    value, slopes = f.value_and_grad(np.array([2.0, 3.0]))
+    assert (value.tolist(), slopes.tolist()) == ([4.0, 9.0], [4.0, 6.0])
+    assert f.stats["backend"] == "numpy"
+
+
 # ---- errors at run time
 
 @pytest.mark.parametrize("reduce", [None, "sum", "mean"])
@@ -865,8 +941,9 @@ def test_an_error_names_the_node_and_the_example(backend: str, reduce: str | Non
     q = p - 1
     q.label = "q"
     g = compile(1 / q, [p], backend=backend, reduce=reduce)
-    with pytest.raises(ZeroDivisionError, match=r"^reciprocal\(0\) of node 'q'"):
-        g(np.array([2.0, 1.0]))
+    for at in (1.0, np.array([2.0, 1.0])):
+        with pytest.raises(ZeroDivisionError, match=r"^reciprocal\(0\) of node 'q'"):
+            g(at)
 
 
 @pytest.mark.parametrize("reduce", [None, "sum", "mean"])
@@ -877,6 +954,9 @@ def test_infinities_and_nans_that_are_right_come_through(backend: str, reduce: s
         each = [math.inf if t > 700 else math.exp(t) * 2 if t == t else t for t in given]
         true = each if reduce is None else sum(each) / (2 if reduce == "mean" else 1)
         np.testing.assert_allclose(f(2.0, np.array(given)), true, rtol=1e-14)
+    g = compile(log(x) * w, [w, x], backend=backend, reduce=reduce)
+    assert g(2.0, math.inf) == math.inf
+    assert math.isnan(g(2.0, math.nan))
     many = np.zeros(3000)
     many[1], many[-1] = math.inf, -math.inf
     g = compile(x * w, [w, x], backend=backend, reduce=reduce)   # the infinities of both signs meet in the sum
@@ -891,6 +971,7 @@ def test_large_numbers_are_not_taken_for_infinite(backend: str) -> None:
     g = compile(x * w, [w, x], backend=backend, reduce="sum")
     assert near(g.value_and_grad(1e200, np.array([1e100, 2e100])), (3e300, 3e100))
     assert g(1.0, np.array([1.5e308, 1.5e308])) == math.inf   # as of floats
+    assert g(1e300, np.full(3, 1e8)) == math.inf
 
 
 def test_a_nan_gradient_of_finite_numbers_is_an_error_as_of_the_graph(backend: str) -> None:
@@ -917,6 +998,8 @@ def test_a_zero_wins_over_an_infinite_slope(backend: str) -> None:
     assert f.grad(0.0, 0.0) == (0.0, 0.0)
     by_x, _ = f.grad(np.array([0.0, 4.0]), np.array([0.0, 1.0]))
     assert by_x.tolist() == [0.0, 0.25]
+    g = compile(relu(sqrt(x) - 1), [x], batch=0, reduce="sum", backend=backend)
+    assert g.grad(np.array([0.0, 4.0])).tolist() == [0.0, 0.25]
 
 
 # ---- what is refused
@@ -967,6 +1050,15 @@ def test_batches_of_different_lengths_and_of_none(backend: str) -> None:
         f(np.ones(3), np.ones((2, 2)))
     with pytest.raises(ValueError, match="at least one"):
         f(np.ones(0), np.ones((0, 2)))
+    h = pair(backend)
+    with pytest.raises(ValueError, match="examples"):
+        h(np.ones(2), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="argument 0"):
+        h(np.ones((2, 2)), [1.0, 2.0])
+    with pytest.raises(ValueError, match="at least one"):
+        h(np.ones(0), [1.0, 2.0])
+    with pytest.raises(TypeError, match=r"argument 0.*text"):
+        h("1", [1.0, 2.0])
     g = pair(backend, reduce="mean")
     with pytest.raises(ValueError, match="at least one"):
         g(1.0, np.ones((0, 2)))
@@ -975,7 +1067,7 @@ def test_batches_of_different_lengths_and_of_none(backend: str) -> None:
 
 def test_options_that_do_not_exist() -> None:
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"backend": "cuda"}, "'cuda'.*python, numpy, llvm"), ({"reduce": "max"}, "'max'.*'sum' or 'mean'"),
+        ({"backend": "cuda"}, "'cuda'.*there are.*python, numpy, llvm"), ({"reduce": "max"}, "'max'.*'sum' or 'mean'"),
         ({"wrt": 2}, "wrt=2.*2 arguments"), ({"wrt": (0, 5)}, "wrt"), ({"wrt": "0"}, "wrt"), ({"threads": 0}, "threads=0"),
         ({"batch": 7}, "batch=7.*2 arguments"), ({"batch": (0, -3)}, "batch"), ({"threads": 1.5}, "threads=1.5")]
     for options, message in refused:
@@ -1005,8 +1097,9 @@ def test_options_of_a_function_are_checked_at_once() -> None:
 
 def test_inputs_and_outputs_that_are_no_graph() -> None:
     x, w = Value(1.0, label="x"), Value(2.0, label="w")
-    for inputs in ([1.0, x], [x, [w, 2.0]], "x", [None], 3.0):
-        with pytest.raises(TypeError, match="input"):
+    for inputs, named in (([1.0, x], "input 0"), ([x, [w, 2.0]], "input 1"), ([x, 3.0], "input 1"), ("x", "input"),
+                          ([None], "input 0"), (3.0, "input")):
+        with pytest.raises(TypeError, match=named):
             compile(x * w, inputs)   # type: ignore[arg-type]
     with pytest.raises(ValueError, match="twice"):
         compile(x * w, [x, x])
@@ -1032,8 +1125,9 @@ def test_a_gradient_is_of_one_output(backend: str) -> None:
     x = Value(1.0, label="x")
     f = compile([x, x * x], [x], backend=backend)
     assert f(3.0) == [3.0, 9.0]
-    with pytest.raises(TypeError, match=r"2 outputs.*jacobian"):
-        f.grad(3.0)
+    for call in (f.grad, f.value_and_grad):
+        with pytest.raises(TypeError, match=r"2 outputs.*one Value.*jacobian"):
+            call(3.0)
 
 
 def test_a_scalar_for_a_batch_is_refused(backend: str) -> None:
@@ -1058,7 +1152,7 @@ def test_a_compiled_function_shows_what_it_computes(backend: str) -> None:
     assert f.source
     assert stats["backend"] == backend
     assert stats["nodes"] > 50
-    assert 0 < stats["seconds"] < 60
+    assert stats["seconds"] > 0
     assert all(stats[name] >= 0 for name in ("statements", "flops", "bytes"))
     if backend == "numpy":
         assert stats["statements"] == len(f.source.splitlines())

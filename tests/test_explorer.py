@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -60,6 +61,10 @@ class Page:
         self.tab.on("dialog", self._dialog)
         self.tab.on("request", self._request)
         self.folder = tempfile.TemporaryDirectory()
+
+    def close(self) -> None:
+        self.context.close()
+        self.folder.cleanup()
 
     def _dialog(self, dialog: Any) -> None:
         self.problems.append(f"a dialog: {dialog.message}")
@@ -132,8 +137,7 @@ def browser(require_tool: Callable[[str], None]) -> Iterator[Any]:
 def shared(browser: Any) -> Iterator[Page]:
     page = Page(browser)
     yield page
-    page.context.close()
-    page.folder.cleanup()
+    page.close()
 
 
 @pytest.fixture
@@ -357,21 +361,30 @@ def test_buttons_slider_keys_and_play(page: Page) -> None:
     page.tab.locator("#slider").focus()
     page.press("ArrowRight")
     assert page.step == 8
-    page.ask("() => document.activeElement.blur()")
-    page.tab.locator("#speed").select_option("very fast")
-    page.ask("() => document.activeElement.blur()")
-    page.press(" ")
-    assert page.text("#play") == "pause"
-    page.tab.wait_for_function("() => document.getElementById('count').textContent.startsWith('step 12 ')", timeout=5000)
-    page.press(" ")
-    assert page.text("#play") == "play"
-    at = page.step
-    page.tab.wait_for_timeout(250)
-    assert page.step == at
-    page.click("play")
-    page.tab.wait_for_function("() => document.getElementById('next').disabled", timeout=5000)
-    page.tab.wait_for_function("() => document.getElementById('play').textContent === 'play'", timeout=5000)
-    assert page.step == page.last
+
+
+def test_play_goes_on_until_it_is_paused_or_over(browser: Any) -> None:
+    with closing(Page(browser)) as page:
+        clock = page.tab.clock
+        clock.install(time=0)
+        clock.pause_at(1000)   # time passes when it is told to
+        page.open(lecture())
+        page.tab.locator("#speed").select_option("very fast")
+        page.ask("() => document.activeElement.blur()")
+        page.press(" ")
+        assert page.text("#play") == "pause"
+        clock.run_for(8 * 80)
+        assert page.step == 8
+        page.press(" ")
+        assert page.text("#play") == "play"
+        clock.run_for(1000)
+        assert page.step == 8
+        page.click("play")
+        clock.run_for(80 * page.last)
+        assert page.ask("() => document.getElementById('next').disabled")
+        assert page.text("#play") == "play"
+        assert page.step == page.last
+        assert page.problems == []
 
 
 def test_every_control_is_reached_and_used_by_keyboard_alone(page: Page) -> None:
@@ -396,9 +409,9 @@ def test_a_deep_link_opens_its_step_and_the_address_follows(page: Page) -> None:
     page.open(lecture(), "#step=12")
     assert page.step == 12
     page.press("ArrowRight")
-    page.tab.wait_for_function("() => location.hash === '#step=13'", timeout=2000)
+    page.tab.wait_for_function("() => location.hash === '#step=13'")
     page.ask("() => { location.hash = '#step=5&mode=forward&by=1'; }")
-    page.tab.wait_for_function("() => document.getElementById('count').textContent === 'step 5 of 8'", timeout=2000)
+    page.tab.wait_for_function("() => document.getElementById('count').textContent === 'step 5 of 8'")
     assert page.text("#running") == "dξn/dW"
     for place, step in (("#step=999", 19), ("#step=-3", 0), ("#step=x", 0), ("#mode=nonsense&by=77", 0), ("#%zz", 0)):
         assert page.open(lecture(), place).step == step
@@ -492,7 +505,7 @@ def test_nan_infinity_and_dead_relu_are_marked_in_words(page: Page) -> None:
 
 # ---- large graphs
 
-def test_300_nodes_step_at_once(page: Page) -> None:
+def test_a_step_among_300_nodes_writes_each_of_them_once(page: Page) -> None:
     v = dag(300)
     page.open(v)
     assert page.ask("() => document.querySelectorAll('svg .node').length") == len(topological(v))
@@ -502,9 +515,10 @@ def test_300_nodes_step_at_once(page: Page) -> None:
     for u in topological(v):
         if u.label is not None:
             assert shown[u.label][:2] == (u.data, truth[u])
-    times = page.ask("""() => [...Array(60)].map(() => { const t = performance.now();
-        document.getElementById("back").click(); document.body.offsetHeight; return performance.now() - t; })""")
-    assert sorted(times)[30] <= 16, "ms; tests/benchmarks/explorer.py has the distribution"
+    changes = page.ask("""() => [...Array(60)].map(() => { const watch = new MutationObserver(() => {});
+        watch.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+        document.getElementById("back").click(); return watch.takeRecords().length; })""")
+    assert min(changes) > 0 and max(changes) <= len(topological(v)) + 60   # the time: tests/benchmarks/explorer.py
 
 
 @pytest.mark.parametrize("by", ["module", "label", "function"])

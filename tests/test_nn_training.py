@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import running
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -641,15 +640,13 @@ def test_a_kill_at_any_moment_leaves_a_loadable_checkpoint(tmp_path: Path) -> No
     """)
     epochs = [0]
     for delay in (0.0, 0.013, 0.037, 0.061):
-        process = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT)
         before = path.stat().st_mtime_ns if path.exists() else 0
-        deadline = time.monotonic() + 60
-        while not (path.exists() and path.stat().st_mtime_ns > before):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.001)
-        time.sleep(delay)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        with running([sys.executable, "-c", program, str(path)], cwd=ROOT) as process:   # killed at its end
+            deadline = time.monotonic() + 60
+            while not (path.exists() and path.stat().st_mtime_ns > before):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.001)
+            time.sleep(delay)
         load(path)
         model = MLP(1, [8, 1], rng=1)
         done = fit(model, [[0.0], [1.0]], [0.0, 2.0], epochs=0, resume=path)   # nothing more than what the file holds

@@ -118,6 +118,10 @@ def small(bench: Bench, starts: int) -> None:
     bench.row("x ← x + x sixty times: 2⁶⁰ paths", f"forward and backward; gradient is 2⁶⁰: {result['gradient'] == 2.0**60}",
               [result["time"] * 1e6], unit=" µs")
 
+    result = bench.measure("refusal")
+    bench.row("x + x + …, a million characters, refused", f"parsing 10,000: {result['longest'] * 1e3:.1f} ms",
+              [result["refused"] / result["longest"]], ("≤", 1))
+
     def start(code: str) -> float:
         before = time.perf_counter()
         subprocess.run([bench.python, "-c", code], env=ENV, check=True)

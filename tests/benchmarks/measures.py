@@ -14,6 +14,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -171,8 +172,21 @@ def diamond() -> dict[str, Any]:
     return {"time": best, "gradient": x.grad}
 
 
+def refusal() -> dict[str, Any]:
+    """Seconds for parsing the longest expression that is allowed, and for refusing one of a million characters."""
+    from autograd.expression import LONGEST, ExpressionError, parse
+
+    def seconds(text: str) -> float:
+        start = clock()
+        with suppress(ExpressionError):
+            parse(text)
+        return clock() - start
+    texts = {"longest": "+".join(["x"] * (LONGEST // 2)), "refused": "x+" * 500_000}
+    return {name: min([seconds(text) for _ in range(20)]) for name, text in texts.items()}
+
+
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
-    f.__name__: f for f in (train, forward, peak, node, scale, diamond)}
+    f.__name__: f for f in (train, forward, peak, node, scale, diamond, refusal)}
 
 if __name__ == "__main__":
     name, *arguments = json.loads(sys.argv[1])
