@@ -133,10 +133,10 @@ def _summed(pack: Pack, forms: Forms, rows: Rows) -> list[Instruction]:
     elif keys := [x for x in (E, A, B) if x.shape[1]]:
         order = np.lexsort(np.concatenate(keys, axis=1).T[::-1])
     body: list[Instruction] = []
-    start = rows.take(pack.lines[order], pack.varies)
+    start = at = rows.take(pack.lines[order], pack.varies)
     for w, h in matrices:
-        before = sum([i.size for i in body])
-        body.append(MatMul(shared, start + before, w.shape[0] * w.shape[1] * h.shape[2], True, w, h))
+        body.append(MatMul(shared, at, w.shape[0] * w.shape[1] * h.shape[2], True, w, h))
+        at += body[-1].size
     if A.shape[1]:
         body.append(Products(shared, start, size, not body, C, *sorted_within(C, A[order], B[order])))
     if E.shape[1]:

@@ -1,8 +1,8 @@
 """Step 6 compiled: the instructions as LLVM loops over tiles of the batch, a few examples in every register.
 
 A tile is T examples. Its arguments are transposed into V (rows of T numbers), the instructions run on V, and what is summed
-over the batch is added to G. Matrix products keep a block of results in registers. The last tile repeats the batch's last
-example; those lanes are set to 0 before anything is summed.
+over the batch is added to G, which the first tile sets. Matrix products keep a block of results in registers. The last tile
+repeats the batch's last example; those lanes are set to 0 before anything is summed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Native:
 class LoopProgram:
     """A rolled program as a function f(U, V, G, E, S, sizes, X₀, X₁, …) of addresses.
 
-    U, V    buffers: what the examples share; the rows of a tile     G   the sums, to which is added
+    U, V    buffers: what the examples share; the rows of a tile     G   the sums
     E, S    (outputs, B): what is kept of every example; scratch     sizes   B, T, tiles and the two strides of every X
     """
 
