@@ -57,7 +57,7 @@ from nn import (
     save,
 )
 from nn.optimizer import put
-from nn.training.compilation import CompiledSteps, forward, snapshot, traced, unchanged
+from nn.training.compilation import CompiledDescent, forward, snapshot, traced, unchanged
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(13, 3)).round(3).tolist()
@@ -568,14 +568,14 @@ def test_an_optimizer_of_the_user(backend: str) -> None:
         both(lambda: MLP(3, [2, 1], "tanh", rng=0), X, REALS, backend, epochs=5, batch_size=5, optimizer=partial(kind, lr=0.01))
 
 
-def test_steps_are_those_of_fit() -> None:
+def test_descent_makes_the_steps_of_fit() -> None:
     model = MLP(3, [2, 1], "tanh", rng=0)
-    steps = CompiledSteps(model, mse, 0.0, SGD(model.parameters(), lr=0.1), X, REALS)
+    descent = CompiledDescent(model, mse, 0.0, SGD(model.parameters(), lr=0.1), X, REALS)
     before = numbers(model)
-    steps.begin()
-    total = steps.step(range(13))
+    descent.begin()
+    total = descent.step(range(13))
     assert numbers(model) == before
-    steps.end()
+    descent.end()
     assert numbers(model) != before
     for p, x in zip(model.parameters(), before, strict=True):
         p.data = x

@@ -31,14 +31,14 @@ from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
 from .gradients import Batch, loss_of, tell
 
-__all__ = ["CompiledSteps", "check_targets", "forward"]
+__all__ = ["CompiledDescent", "check_targets", "forward"]
 
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
 
 
-class CompiledSteps:
-    """Steps of gradient descent on a compiled cost. Between `begin` and `end` the parameters' numbers are in an array.
+class CompiledDescent:
+    """Gradient descent on a compiled cost, a step at a time. Between `begin` and `end` the parameters' numbers are in an array.
 
     TraceError if the model or the loss cannot be compiled.
     """

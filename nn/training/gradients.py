@@ -24,7 +24,7 @@ from ..losses import Loss
 from ..module import Module
 from ..optimizer import Optimizer
 
-__all__ = ["Batch", "Cost", "EagerSteps", "Gradients", "eager_gradients", "executor_gradients"]
+__all__ = ["Batch", "Cost", "EagerDescent", "Gradients", "eager_gradients", "executor_gradients"]
 
 Batch = Sequence[int] | npt.NDArray[np.int64]   # the numbers of examples
 Sums = tuple[float, list[float]]
@@ -127,8 +127,8 @@ class Cost:
         return total
 
 
-class EagerSteps:
-    """Steps of gradient descent on a cost, as `CompiledSteps` makes them, on the Values themselves."""
+class EagerDescent:
+    """Gradient descent on a cost, a step at a time, on the Values themselves; `CompiledDescent` is called alike."""
 
     def __init__(self, cost: Cost, optimizer: Optimizer, xs: Sequence[Any], ys: Sequence[Any]) -> None:
         self.cost, self.optimizer, self.xs, self.ys = cost, optimizer, xs, ys

@@ -27,8 +27,8 @@ from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
 from .callbacks import Callback, Checkpoint
-from .compilation import CompiledSteps, check_targets
-from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
+from .compilation import CompiledDescent, check_targets
+from .gradients import Cost, EagerDescent, Gradients, diagnose, eager_gradients, executor_gradients
 from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
 from .state import History, TrainingState, resume_from, rng_state
 
@@ -95,9 +95,9 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     if resume is not None:
         resume_from(resume, state)
     train, held_xs, held_ys = _held_out(validation, xs, ys, state)
-    eager = EagerSteps(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
+    eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
     graph = _compiled(compiled, gradients, model, L, l2, made, xs, ys) if state.epoch < state.epochs else None
-    steps, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
+    descent, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
 
     seen = bool(state.callbacks or metric or held_xs)   # whether anybody looks at the parameters between two epochs
 
@@ -106,7 +106,7 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
                 lr = made.lr
-                row = {"epoch": state.epoch + 1, "loss": _epoch(state, steps, train, size, shuffle, seen), "lr": lr}
+                row = {"epoch": state.epoch + 1, "loss": _epoch(state, descent, train, size, shuffle, seen), "lr": lr}
                 row |= evaluate(model, None, train_xs, train_ys, metric, compiled=graph)
                 row |= {f"val_{name}": x for name, x in
                         evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1, graph).items()}
@@ -118,35 +118,35 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 state.history.rows.append(row)
                 show(row)
                 state.tell("on_epoch_end")
-            steps.end()
+            descent.end()
         except KeyboardInterrupt:
-            steps.end()   # which the interrupt may have met
+            descent.end()   # which the interrupt may have met
             state.history.interrupted = True
         except BaseException:
-            steps.end()
+            descent.end()
             raise
         state.tell("on_fit_end")
     return state.history
 
 
-def _epoch(state: TrainingState, steps: EagerSteps | CompiledSteps, train: Array, size: int, shuffle: bool,
+def _epoch(state: TrainingState, descent: EagerDescent | CompiledDescent, train: Array, size: int, shuffle: bool,
            seen: bool) -> float:
     """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
     n, total = len(train), 0.0
     order = train[state.rng.permutation(n)] if shuffle and size < n else train
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
-    steps.begin()
+    descent.begin()
     for number, start in enumerate(range(0, n, size), 1):
         try:
-            total += steps.step(order[start:start + size] if size < n else order)
+            total += descent.step(order[start:start + size] if size < n else order)
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
         if watched:   # by somebody who may look at the parameters, and change them
-            steps.end()
+            descent.end()
             state.tell("on_batch_end")
-            steps.begin()
+            descent.begin()
     if seen:
-        steps.end()
+        descent.end()
     return total / n
 
 
@@ -157,15 +157,15 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              xs: Rows, ys: Rows) -> CompiledSteps | None:
-    """The steps, compiled; None if they are to be eager, or cannot be compiled, which is told in a warning."""
+              xs: Rows, ys: Rows) -> CompiledDescent | None:
+    """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
     if gradients is not None or compiled is False:
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        steps = CompiledSteps(model, loss, l2, optimizer, xs, ys, backend)
+        descent = CompiledDescent(model, loss, l2, optimizer, xs, ys, backend)
     except Exception as error:
         if compiled != "auto":
             raise
@@ -174,8 +174,8 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
         warnings.warn(f"fit() trains eagerly, which is slower: {error} (compiled=False says that this is meant)",
                       RuntimeWarning, stacklevel=3)
         return None
-    check_targets(loss, steps.output, ys)
-    return steps
+    check_targets(loss, descent.output, ys)
+    return descent
 
 
 def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:

@@ -12,7 +12,7 @@ from autograd.conversion import bounded
 from ..data.examples import one_hot_targets, rows, targets
 from ..losses import LOSSES, OUTPUT_UNITS, Loss
 from ..module import Module
-from .compilation import CompiledSteps, eager_forward, forward, plain
+from .compilation import CompiledDescent, eager_forward, forward, plain
 from .gradients import loss_of
 
 __all__ = ["Metric", "accuracy", "choose_loss", "confusion_matrix", "evaluate", "metrics_by_name", "predict"]
@@ -84,7 +84,7 @@ def metrics_by_name(metrics: Sequence[str] | Mapping[str, Metric] | None, model:
 
 
 def evaluate(model: Module, loss: Loss | None, xs: Sequence[Any], ys: Sequence[Any], metrics: Mapping[str, Metric],
-             epoch: int = 0, compiled: CompiledSteps | None = None) -> dict[str, float]:
+             epoch: int = 0, compiled: CompiledDescent | None = None) -> dict[str, float]:
     """The mean loss (unless `loss` is None) and the metrics of the examples, without recording; by `compiled` graphs, if any.
 
     FloatingPointError naming the epoch and the example if its loss is nan or infinite.
