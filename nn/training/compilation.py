@@ -11,7 +11,7 @@ or remembers its calls is found by giving two different graphs. Nothing compiled
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from operator import is_
 from typing import Any
@@ -27,7 +27,7 @@ from autograd.value import literal
 
 from ..labels import is_list
 from ..losses import LOSSES, Loss, cross_entropy, hinge, nll
-from ..module import Module
+from ..module import Module, parts_of, walk
 from ..optimizer import Array, Optimizer, finite, put
 from .gradients import Batch, loss_of, tell
 
@@ -174,7 +174,9 @@ def eager_forward(model: Module) -> Callable[[Sequence[Any]], list[Any]]:
 
 
 def plain(output: Any) -> Any:
-    """An output as numbers: Values become floats, sequences lists."""
+    """An output as numbers: Values become floats, sequences and arrays lists."""
+    if isinstance(output, np.ndarray):
+        output = output.tolist()
     if isinstance(output, (list, tuple)):
         return [plain(part) for part in output]
     return output.data if isinstance(output, Value) else float(output)
@@ -283,25 +285,18 @@ def _flat(rows: Sequence[Any]) -> Array:
 # ---- noticing that a model is not made as it was
 
 def snapshot(*roots: Any) -> list[tuple[Any, Any]]:
-    """(a container, what it holds) of the attributes of Modules and the lists, dicts and arrays in them."""
-    found: dict[int, tuple[Any, Any]] = {}
-    stack = list(roots)
-    while stack:
-        x = stack.pop()
-        x = vars(x) if isinstance(x, Module) else x
-        if id(x) in found or not isinstance(x, (list, dict, tuple, np.ndarray)):
-            continue
-        found[id(x)] = x, x.copy() if not isinstance(x, tuple) else x
-        if not isinstance(x, np.ndarray):
-            stack += [part for part in _parts(x) if not isinstance(part, Value)]
-    return list(found.values())
+    """(an object, what it holds) of all Modules, containers and arrays in `roots`."""
+    return [(x, held) for _, x, _ in walk(roots) if (held := _held(x)) is not None]
 
 
 def unchanged(kept: Iterable[tuple[Any, Any]]) -> bool:
     """Whether each of them holds the same objects, and each array the same numbers."""
-    return all([np.array_equal(now, then) if isinstance(then, np.ndarray) else
-                len(now) == len(then) and all(map(is_, _parts(now), _parts(then))) for now, then in kept])
+    return all([np.array_equal(x, held) if isinstance(held, np.ndarray) else
+                len(now := _held(x)) == len(held) and all(map(is_, now, held)) for x, held in kept])
 
 
-def _parts(x: Any) -> Iterable[Any]:
-    return x.values() if isinstance(x, dict) else x
+def _held(x: Any) -> Any:
+    """The names and objects in a Module or dict, the objects in another container, a copy of an array of numbers; else None."""
+    if (parts := parts_of(x)) is None:
+        return x.copy() if isinstance(x, np.ndarray) else None
+    return [*(parts[0] if isinstance(x, (Module, Mapping)) else ()), *parts[1]]
