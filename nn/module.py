@@ -162,8 +162,9 @@ def walk(root: Any, below: bool = True) -> Iterator[tuple[str, Any, bool]]:
             continue
         seen[id(x)] = x
         yield name, x, bias
-        parts = parts_of(x) if below or x is root or not isinstance(x, Module) else None
-        if parts is not None:
+        if isinstance(x, Value) or not (below or x is root or not isinstance(x, Module)):
+            continue
+        if (parts := parts_of(x)) is not None:
             biases = x.biases if isinstance(x, Module) else ()
             stack += reversed([(f"{name}.{key}" if name else f"{key}", part, bias or key in biases)
                                for key, part in zip(*parts, strict=True)])
@@ -173,6 +174,8 @@ def parts_of(x: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
     """(names, objects) that a Module or a container holds, in order; None for what is neither."""
     if isinstance(x, (list, tuple, deque)):
         return range(len(x)), x
+    if x is None or isinstance(x, (str, float, int)):   # nearly all that is left, told at once
+        return None
     if isinstance(x, Module):
         x = vars(x)
     if isinstance(x, Mapping):

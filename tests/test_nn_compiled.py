@@ -58,6 +58,7 @@ from nn import (
     predict,
     save,
 )
+from nn.data.examples import Examples
 from nn.optimizer import put
 from nn.training.compilation import CompiledDescent, forward, snapshot, traced, unchanged
 
@@ -582,8 +583,8 @@ def test_predictions_that_cannot_be_compiled_are_eager(monkeypatch: pytest.Monke
 
 def test_few_rows_are_not_worth_a_compilation() -> None:
     model = MLP(3, [30, 1], rng=0)
-    assert forward(model, X).__qualname__.startswith("eager_forward")
-    assert forward(model, X * 30).__qualname__.startswith("_compiled_forward")
+    assert forward(model, Examples.of(X)).__qualname__.startswith("eager_forward")
+    assert forward(model, Examples.of(X * 30)).__qualname__.startswith("_compiled_forward")
     assert accuracy(model, X * 30, BITS * 30) == accuracy(model, X, BITS)
 
 
@@ -629,7 +630,7 @@ def test_an_optimizer_of_the_user(backend: str) -> None:
 
 def test_descent_makes_the_steps_of_fit() -> None:
     model = MLP(3, [2, 1], "tanh", rng=0)
-    descent = CompiledDescent(model, mse, 0.0, SGD(model.parameters(), lr=0.1), X, REALS)
+    descent = CompiledDescent(model, mse, 0.0, SGD(model.parameters(), lr=0.1), Examples.of(X, REALS))
     before = numbers(model)
     descent.begin()
     total = descent.step(range(13))

@@ -21,7 +21,7 @@ from autograd.conversion import bounded
 
 from ..checks import not_negative, whole
 from ..data.datasets import Array
-from ..data.examples import rows, targets
+from ..data.examples import Examples
 from ..losses import Loss
 from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
@@ -35,8 +35,6 @@ from .state import History, TrainingState, resume_from, rng_state
 __all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gradients", "executor_gradients", "fit",
            "predict"]
 
-Rows = list[Any]
-
 
 def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         optimizer: Optimizer | str | Callable[[list[Value]], Optimizer] | None = None, lr: float | None = None,
@@ -47,7 +45,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         resume: str | PathLike[str] | None = None, out: TextIO | None = None) -> History:
     """Train `model` on rows X and targets y; its parameters change, the returned History tells how it went.
 
-    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows
+    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows; an
+                array of floats is read where it is, not copied
     loss        a name in nn.losses, a function (output, target) → Value, or "auto": what `choose_loss` says
     optimizer   an Optimizer of the model's parameters, a name as "sgd" (then `lr` is its learning rate), a function of
                 the parameters, or None: Adam with lr=0.01
@@ -81,12 +80,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     >>> round(line([10.0]).data, 6), history.loss_name
     (21.0, 'mse')
     """
-    xs = rows(X)
-    ys = targets(y, len(xs))
-    L, ys, loss_name = choose_loss(model, xs[0], ys, loss)
+    L, examples, loss_name = choose_loss(model, Examples.of(X, y), loss)
     made = _optimizer(model, optimizer, lr)
-    size = len(xs) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
-    generator = _generator(rng) if (shuffle and size < len(xs)) or isinstance(validation, (int, float)) else None
+    size = len(examples) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
+    generator = _generator(rng) if (shuffle and size < len(examples)) or isinstance(validation, (int, float)) else None
     told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
     state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
                           generator, rng_state(generator), tuple(told))
@@ -94,12 +91,12 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     metric = metrics_by_name(metrics, model)
     if resume is not None:
         resume_from(resume, state)
-    train, held_xs, held_ys = _held_out(validation, xs, ys, state)
-    eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
-    graph = _compiled(compiled, gradients, model, L, l2, made, xs, ys) if state.epoch < state.epochs else None
-    descent, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
+    train, held = _held_out(validation, examples, state)
+    eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, examples)
+    graph = _compiled(compiled, gradients, model, L, l2, made, examples) if state.epoch < state.epochs else None
+    descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
-    seen = bool(state.callbacks or metric or held_xs)   # whether anybody looks at the parameters between two epochs
+    seen = bool(state.callbacks or metric or held)   # whether anybody looks at the parameters between two epochs
 
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
         try:
@@ -107,9 +104,9 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
             while state.epoch < state.epochs and not state.stop:
                 lr = made.lr
                 row = {"epoch": state.epoch + 1, "loss": _epoch(state, descent, train, size, shuffle, seen), "lr": lr}
-                row |= evaluate(model, None, train_xs, train_ys, metric, compiled=graph)
+                row |= evaluate(model, None, trained, metric, compiled=graph)
                 row |= {f"val_{name}": x for name, x in
-                        evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1, graph).items()}
+                        evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
                 if isinstance(state.schedule, ReduceLROnPlateau):
                     state.schedule.step(row.get("val_loss", row["loss"]))
                 elif state.schedule:
@@ -157,7 +154,7 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              xs: Rows, ys: Rows) -> CompiledDescent | None:
+              examples: Examples) -> CompiledDescent | None:
     """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
@@ -165,16 +162,16 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        descent = CompiledDescent(model, loss, l2, optimizer, xs, ys, backend)
+        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend)
     except Exception as error:
         if compiled != "auto":
             raise
         if not isinstance(error, TraceError):   # is it wrong eagerly, too?
-            diagnose(model, loss, xs, ys, [0])
+            diagnose(model, loss, examples, [0])
         warnings.warn(f"fit() trains eagerly, which is slower: {error} (compiled=False says that this is meant)",
                       RuntimeWarning, stacklevel=3)
         return None
-    check_targets(loss, descent.output, ys)
+    check_targets(loss, descent.output, examples)
     return descent
 
 
@@ -213,15 +210,14 @@ def _generator(rng: Any) -> Any:
     return np.random.default_rng(rng)
 
 
-def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[Array, Rows, Rows]:
-    """(the numbers of the examples to train on, the rows to validate with, their targets)."""
-    everything = np.arange(len(xs))
+def _held_out(validation: Any, examples: Examples, state: TrainingState) -> tuple[Array, Examples | None]:
+    """(the numbers of the examples to train on, those to validate with)."""
+    n = len(examples)
     if validation is None:
-        return everything, [], []
+        return np.arange(n), None
     if not isinstance(validation, (int, float)):
-        held = rows(validation[0], "Xv")
-        return everything, held, targets(validation[1], len(held), "yv")
-    n, k = len(xs), round(validation * len(xs)) if 0 < validation < 1 else 0
+        return np.arange(n), Examples.of(validation[0], validation[1], ("Xv", "yv"))
+    k = round(validation * n) if 0 < validation < 1 else 0
     if not 0 < k < n:
         raise ValueError(f"fit(validation={validation!r}) of {n} rows holds out {k}: give a share between 0 and 1 that "
                          "leaves rows on both sides, or (Xv, yv)")
@@ -229,8 +225,7 @@ def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tupl
     order = state.rng.permutation(n)
     if now != state.rng_start:   # a resumed training, which has drawn more since
         state.rng.bit_generator.state = now
-    out = np.sort(order[:k])
-    return np.sort(order[k:]), [xs[i] for i in out], [ys[i] for i in out]
+    return np.sort(order[k:]), examples.take(np.sort(order[:k]))
 
 
 @contextmanager
