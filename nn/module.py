@@ -1,19 +1,24 @@
 """Module: a function with parameters.
 
-Its parameters are the leaves that its attributes hold: Values, Modules, and lists, tuples and dicts of them.
+Its parameters are the leaves that its attributes hold: Values, Modules, and lists, tuples, deques, dicts, numpy arrays and
+dataclasses of them, as `walk` finds them. A set has no order, so its parameters would have no names: it is not looked into.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 from autograd import Value
 from autograd.conversion import to_float
 
-__all__ = ["Module"]
+__all__ = ["Module", "parts_of", "walk"]
 
 _DRAWN = ("rng", "init")   # arguments that choose the first numbers, which a state_dict replaces
 
@@ -70,24 +75,8 @@ class Module:
             v.grad = 0.0
 
     def _found(self) -> Iterator[tuple[str, Value, bool]]:
-        """(name, parameter, whether it is a bias): a walk through the attributes with a stack."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Any, bool]] = [("", self, False)]
-        while stack:
-            name, x, bias = stack.pop()
-            if id(x) in seen:
-                continue
-            if isinstance(x, Value):
-                seen.add(id(x))
-                if not (x.args or x.constant):
-                    yield name, x, bias
-                continue
-            if not isinstance(x, (Module, Mapping, list, tuple)):
-                continue
-            seen.add(id(x))
-            parts = vars(x) if isinstance(x, Module) else x if isinstance(x, Mapping) else dict(enumerate(x))
-            mine = x.biases if isinstance(x, Module) else ()
-            stack += reversed([(f"{name}.{key}" if name else f"{key}", v, bias or key in mine) for key, v in parts.items()])
+        """(name, parameter, whether it is a bias): the leaves that are variables."""
+        return ((name, x, bias) for name, x, bias in walk(self) if isinstance(x, Value) and not (x.args or x.constant))
 
     # ---- state
 
@@ -154,16 +143,60 @@ class Module:
 
     def __repr__(self) -> str:
         n = len(self.parameters())
-        parts = [] if self.inline else [(name, x) for name, x in self._parts() if isinstance(x, Module)]
+        parts = [] if self.inline else [(name, x) for name, x, _ in walk(self, below=False) if isinstance(x, Module)][1:]
         lines = [f"{self.called()}: {n} parameter{'s' * (n != 1)}", *[f"{name}  {part!r}" for name, part in parts]]
         return "\n".join(lines).replace("\n", "\n  ")
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
-        for name, x in vars(self).items():
-            yield from [(f"{name}.{i}", part) for i, part in enumerate(x)] if isinstance(x, (list, tuple)) else [(name, x)]
+
+def walk(root: Any, below: bool = True) -> Iterator[tuple[str, Any, bool]]:
+    """(name, object, whether it stands among a Module's `biases`) of `root` and all that it holds, each object once, in
+    the order of definition; without `below`, nothing of what other Modules hold.
+
+    The name is the path of attributes, keys and places: "layers.0.neurons.1.w.0", and "W.0.1" of W[0, 1] in an array.
+    """
+    seen: dict[int, Any] = {}   # the objects too: the number of one that is gone may become another's
+    stack: list[tuple[str, Any, bool]] = [("", root, False)]
+    while stack:
+        name, x, bias = stack.pop()
+        if id(x) in seen:
+            continue
+        seen[id(x)] = x
+        yield name, x, bias
+        if isinstance(x, Value) or not (below or x is root or not isinstance(x, Module)):
+            continue
+        if (parts := parts_of(x)) is not None:
+            biases = x.biases if isinstance(x, Module) else ()
+            stack += reversed([(f"{name}.{key}" if name else f"{key}", part, bias or key in biases)
+                               for key, part in zip(*parts, strict=True)])
+
+
+def parts_of(x: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
+    """(names, objects) that a Module or a container holds, in order; None for what is neither."""
+    if isinstance(x, (list, tuple, deque)):
+        return range(len(x)), x
+    if x is None or isinstance(x, (str, float, int)):   # nearly all that is left, told at once
+        return None
+    if isinstance(x, Module):
+        x = vars(x)
+    if isinstance(x, Mapping):
+        return x.keys(), x.values()
+    if isinstance(x, np.ndarray):
+        return (map(_path, np.ndindex(x.shape or (1,))), x.flat) if x.dtype.kind == "O" else None
+    if is_dataclass(x) and not isinstance(x, type):
+        names = [field.name for field in fields(x) if hasattr(x, field.name)]
+        return names, [getattr(x, name) for name in names]
+    return None
+
+
+def _path(index: tuple[int, ...]) -> str:
+    return ".".join(map(str, index))
 
 
 def _described(x: Any) -> Any:
     if isinstance(x, Module):
         return {"module": type(x).__name__, "config": x.config()}
-    return [_described(part) for part in x] if isinstance(x, (list, tuple)) else x
+    if isinstance(x, Mapping):
+        return {key: _described(part) for key, part in x.items()}
+    if isinstance(x, np.ndarray) and x.dtype.kind == "O":
+        x = x.tolist()
+    return [_described(part) for part in x] if isinstance(x, (list, tuple, deque)) else x

@@ -7,8 +7,10 @@ import math
 import pickle
 import random
 import warnings
+from collections import deque
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,8 +58,9 @@ from nn import (
     predict,
     save,
 )
+from nn.data.examples import Examples
 from nn.optimizer import put
-from nn.training.compilation import CompiledSteps, forward, snapshot, traced, unchanged
+from nn.training.compilation import CompiledDescent, forward, snapshot, traced, unchanged
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(13, 3)).round(3).tolist()
@@ -191,6 +194,47 @@ def test_a_part_of_the_parameters_in_another_order(backend: str) -> None:
     def part(params: list[Value]) -> Optimizer:
         return SGD(params[5:1:-1], lr=0.1, momentum=0.9)
     both(lambda: MLP(3, [2, 1], "tanh", rng=0), X, REALS, backend, optimizer=part, epochs=10, batch_size=5, l2=0.1)
+
+
+class Rows(Module):
+    """tanh(W x + b), the weights in lists."""
+
+    def __init__(self) -> None:
+        self.W = [[Value(math.sin(3 * i + j)) for j in range(3)] for i in range(2)]
+        self.b = [Value(0.5), Value(-0.5)]
+
+    def forward(self, x: Any) -> Any:
+        return [tanh(sum([w * v for w, v in zip(row[1:], x[1:], strict=True)], row[0] * x[0]) + b)
+                for row, b in zip(self.W, self.b, strict=True)]
+
+
+class Arrays(Rows):
+    """The same, in arrays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.W, self.b = np.array(self.W), np.array(self.b)  # type: ignore[assignment]
+
+    def forward(self, x: Any) -> Any:
+        return np.tanh(self.W @ np.array(x) + self.b)
+
+
+@pytest.mark.parametrize("compiled", [False, "python", "numpy", "llvm"])
+def test_weights_in_arrays_are_trained_as_those_in_lists(compiled: Any, tmp_path: Path) -> None:
+    if compiled == "llvm":
+        pytest.importorskip("llvmlite")
+    found = []
+    for make in (Rows, Arrays):
+        model = make()
+        history = fit(model, X * 3, [x[:2] for x in X] * 3, epochs=5, batch_size=5, l2=0.1, rng=0, compiled=compiled,
+                      validation=0.2, callbacks=[Checkpoint(tmp_path / make.__name__, every=3)])
+        assert min([abs(a - b) for a, b in zip(numbers(model), numbers(make()), strict=True)]) > 0   # all of them move
+        resumed = make()
+        assert fit(resumed, X * 3, [x[:2] for x in X] * 3, epochs=5, batch_size=5, l2=0.1, rng=0, compiled=compiled,
+                   validation=0.2, resume=tmp_path / make.__name__).rows == history.rows
+        assert numbers(resumed) == numbers(model)
+        found.append([history.rows, model.state_dict(), predict(model, X)])
+    assert found[0] == found[1]
 
 
 # ---- determinism, interrupts, checkpoints, callbacks
@@ -480,6 +524,22 @@ def test_a_model_that_is_made_otherwise_meanwhile_is_compiled_anew(backend: str)
     assert not unchanged(kept)
 
 
+@pytest.mark.parametrize("change", [
+    lambda m: m.W.__setitem__((0, 1), Value(m.W[0, 1].data)), lambda m: setattr(m, "W", m.W.T),
+    lambda m: m.queue.rotate(1), lambda m: m.named.update(b=m.named.pop("a")), lambda m: setattr(m.gains, "up", tanh)])
+def test_what_containers_hold_is_watched(change: Callable[[Any], Any]) -> None:
+    @dataclass
+    class Gains:
+        up: Any = relu
+    model: Any = Arrays()
+    model.queue, model.named, model.gains = deque([tanh, relu]), {"a": tanh}, Gains()
+    kept = snapshot(model, mse)
+    model.W[0, 0].data = 7.0
+    assert unchanged(kept)
+    change(model)
+    assert not unchanged(kept)
+
+
 # ---- predictions
 
 @pytest.mark.parametrize("name", MODELS)
@@ -523,8 +583,8 @@ def test_predictions_that_cannot_be_compiled_are_eager(monkeypatch: pytest.Monke
 
 def test_few_rows_are_not_worth_a_compilation() -> None:
     model = MLP(3, [30, 1], rng=0)
-    assert forward(model, X).__qualname__.startswith("eager_forward")
-    assert forward(model, X * 30).__qualname__.startswith("_compiled_forward")
+    assert forward(model, Examples.of(X)).__qualname__.startswith("eager_forward")
+    assert forward(model, Examples.of(X * 30)).__qualname__.startswith("_compiled_forward")
     assert accuracy(model, X * 30, BITS * 30) == accuracy(model, X, BITS)
 
 
@@ -568,14 +628,14 @@ def test_an_optimizer_of_the_user(backend: str) -> None:
         both(lambda: MLP(3, [2, 1], "tanh", rng=0), X, REALS, backend, epochs=5, batch_size=5, optimizer=partial(kind, lr=0.01))
 
 
-def test_steps_are_those_of_fit() -> None:
+def test_descent_makes_the_steps_of_fit() -> None:
     model = MLP(3, [2, 1], "tanh", rng=0)
-    steps = CompiledSteps(model, mse, 0.0, SGD(model.parameters(), lr=0.1), X, REALS)
+    descent = CompiledDescent(model, mse, 0.0, SGD(model.parameters(), lr=0.1), Examples.of(X, REALS))
     before = numbers(model)
-    steps.begin()
-    total = steps.step(range(13))
+    descent.begin()
+    total = descent.step(range(13))
     assert numbers(model) == before
-    steps.end()
+    descent.end()
     assert numbers(model) != before
     for p, x in zip(model.parameters(), before, strict=True):
         p.data = x

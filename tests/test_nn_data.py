@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nn.data import rows as data
 from nn.data.rows import DataError, Standardizer, load_csv, make_circles, make_moons, mini_batches, one_hot, train_test_split
-from nn.data.tables import Table
+from nn.data.tables import Cells
 
 HEART = """Age,Sex,ChestPain,RestBP,Chol,Fbs,RestECG,MaxHR,ExAng,Oldpeak,Slope,Ca,Thal,AHD
 63,1,typical,145,233,1,2,150,0,2.3,3,0.0,fixed,No
@@ -134,7 +134,7 @@ def test_a_missing_and_a_binary_file_and_a_folder(tmp_path: Path) -> None:
 def test_columns_read_another_file() -> None:
     """What was learned from one file encodes the next, whatever it holds and in whatever order its columns stand."""
     columns = table(HEART).columns
-    other = Table.read(io.StringIO("Thal," + HEART.split("\n", maxsplit=1)[0].replace(",Thal,AHD", "")
+    other = Cells.read(io.StringIO("Thal," + HEART.split("\n", maxsplit=1)[0].replace(",Thal,AHD", "")
                                         + "\nnormal,63,1,typical,145,233,1,2,150,0,2.3,3,0.0\n"))
     assert other.encode(columns).tolist() == [[63, 1, 0, 0, 0, 1, 145, 233, 1, 2, 150, 0, 2.3, 3, 0, 0, 1, 0]]
     with pytest.raises(DataError, match="no column 'Sex'"):

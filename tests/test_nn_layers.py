@@ -6,8 +6,10 @@ import math
 import pickle
 import subprocess
 import sys
+from collections import deque, namedtuple
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,64 @@ def test_parameters_are_the_leaves_each_once() -> None:
     assert {v.grad for v in model.parameters()} == {0.0}
 
 
+@dataclass
+class Gains:
+    up: Value
+    down: Any = None
+    later: Value = field(init=False)
+
+
+Pair = namedtuple("Pair", "first second")
+
+
+class Held(Module):
+    """Parameters in every kind of container."""
+
+    def __init__(self) -> None:
+        self.W = np.array([[Value(1.0), Value(2.0)], [Value(3.0), Neuron(1, bias=False)]])
+        self.b, self.alone = np.array([Value(4.0)]), np.array(Value(5.0))
+        self.recent, self.pair = deque([Value(6.0), [Value(7.0)]]), Pair(Value(8.0), Value(9.0))
+        self.gains, self.kind = Gains(Value(10.0), Value(11.0)), Gains
+        self.again, self.numbers = [self.W.T, self.W], np.ones((2, 2))
+        self.cube = np.empty((1, 2, 1), dtype=object)
+        self.cube[0, 1, 0] = Value(12.0)
+
+
+NAMES = ["W.0.0", "W.0.1", "W.1.0", "W.1.1.w.0", "b.0", "alone.0", "recent.0", "recent.1.0", "pair.0", "pair.1", "gains.up",
+         "gains.down", "cube.0.1.0"]
+
+
+def test_parameters_are_found_in_arrays_and_other_containers() -> None:
+    model = Held()
+    assert list(model.state_dict()) == NAMES
+    assert len(model.weights()) == len(NAMES) - 1   # without b
+    model.load_state_dict({name: float(i) for i, name in enumerate(NAMES)})
+    assert model.W[1, 0].data == 2.0 and model.cube[0, 1, 0].data == 12.0 and model.gains.down.data == 11.0
+    for again in (deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.state_dict() == model.state_dict() and not set(again.parameters()) & set(model.parameters())
+        assert again.W[0, 0] is again.parameters()[0] and again.W.shape == (2, 2)
+    model.cube[0, 0, 0] = model.cube   # in a circle
+    assert list(model.state_dict()) == NAMES
+
+
+def test_modules_are_shown_wherever_they_are_held() -> None:
+    model = Held()
+    model.recent.append({"a": Sequential(Neuron(1, rng=0))})
+    assert repr(model).split("\n") == [
+        "Held(): 15 parameters", "  W.1.1  Neuron(nin=1, bias=False): 1 parameter", "  recent.2.a  Sequential(): 2 parameters",
+        "    modules.0  Neuron(nin=1): 2 parameters"]
+
+
+def test_a_container_that_is_made_anew_hides_nothing() -> None:
+    """A part that lives no longer than the look at it must not lend its identity to the next."""
+    class Fresh(dict[str, Any]):
+        def values(self) -> Any:
+            return [[v] for v in super().values()]
+    model = Module()
+    model.x = Fresh({f"{i}": Value(i) for i in range(50)})  # type: ignore[attr-defined]
+    assert [v.data for v in model.parameters()] == list(range(50))
+
+
 def test_weights_are_without_biases() -> None:
     assert len(MLP(3, [4, 1], "generalised_relu").weights()) == 3 * 4 + 4 and len(Conv2d(2, 3, 2).weights()) == 24
 
@@ -315,6 +375,13 @@ def test_a_config_describes_modules_and_refuses_what_is_not_kept() -> None:
 
     class Forgetful(Module):
         def __init__(self, n: int) -> None: ...
+    class Parts(Module):
+        def __init__(self, parts: Any) -> None:
+            self.parts = parts
+    flat = {"module": "Flatten", "config": {}}
+    for parts, described in ((np.array([[Flatten(), 1.5]]), [[flat, 1.5]]), (deque([Flatten()]), [flat]),
+                             ({"a": (Flatten(), None)}, {"a": [flat, None]})):
+        assert Parts(parts).config() == {"parts": described}
     with pytest.raises(TypeError, match=r"'n': set self\.n"):
         Forgetful(1).config()
     assert repr(Forgetful(1)) == "Forgetful(n='…'): 0 parameters"

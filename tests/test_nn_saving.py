@@ -144,6 +144,29 @@ def test_an_unknown_class_can_be_registered(tmp_path: Path, monkeypatch: pytest.
     assert isinstance(load(tmp_path / "m"), Mine)
 
 
+class Matrix(Module):
+    """W x, the weights in an array."""
+
+    def __init__(self, nin: int, nout: int) -> None:
+        self.nin, self.nout = nin, nout
+        self.W = np.array([[Value(0.1 * (i - j)) for j in range(nin)] for i in range(nout)])
+
+    def forward(self, x: Any) -> Any:
+        return self.W @ np.array(x)
+
+
+def test_weights_in_an_array_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.saving.models, "REGISTRY", dict(REGISTRY))
+    register(Matrix, lambda nin, nout: nin * nout)
+    model, x = Matrix(3, 2), [[0.5, -1.0, 2.0], [1.0, 1.0, 0.0]]
+    fit(model, x, [[1.0, 0.0], [0.5, 2.0]], epochs=3)
+    save(model, tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert list(again.state_dict()) == ["W.0.0", "W.0.1", "W.0.2", "W.1.0", "W.1.1", "W.1.2"]
+    assert again.state_dict() == model.state_dict() != Matrix(3, 2).state_dict()
+    assert [v.data for v in again(x[0])] == [v.data for v in model(x[0])]
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_only_finite_parameters_are_saved(tmp_path: Path, bad: float) -> None:
     model = Neuron(2)

@@ -36,6 +36,7 @@ from nn import (
     load,
     minimize,
 )
+from nn.data.examples import Examples
 from nn.losses import binary_cross_entropy_with_logits, cross_entropy, mse
 from nn.training.callbacks import Callback
 from nn.training.gradients import Cost, eager_gradients, executor_gradients
@@ -98,7 +99,7 @@ def test_the_gradient_is_that_of_the_cost_as_it_is_written(seed: int, l2: float,
     def J() -> float:
         weights = [w.data for w in model.weights()]
         return (sum(mse(model(X[i]), Z[i]).data for i in batch) / n) + l2 / (2 * n) * sum(w * w for w in weights)
-    assert Cost(model, mse, l2, eager_gradients)(X, Z, batch) / n == pytest.approx(J(), rel=1e-13)
+    assert Cost(model, mse, l2, eager_gradients)(Examples.of(X, Z), batch) / n == pytest.approx(J(), rel=1e-13)
     for p in model.parameters():
         x, h = p.data, 1e-5
         p.data = x + h

@@ -21,7 +21,7 @@ from autograd.command.shell import Parser, Refused, say
 from ..activations import ACTIVATIONS
 from ..data.datasets import Array
 from ..data.rows import DATASETS, Dataset, Standardizer, load_csv, make_circles, make_moons, train_test_split
-from ..data.tables import Column, Table
+from ..data.tables import Cells, Column
 from ..layers import MLP
 from ..lectures.networks import LeNet
 from ..module import Module
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
     model = TableModel.load(options.load)
     if options.predict is None:
         return iter([repr(model)])
-    return _predictions(model, Table.read(sys.stdin if options.predict == "-" else options.predict))
+    return _predictions(model, Cells.read(sys.stdin if options.predict == "-" else options.predict))
 
 
 # ---- training
@@ -152,9 +152,9 @@ def _plot(history: History, path: str, title: str) -> None:
 
 # ---- prediction
 
-def _predictions(model: TableModel, table: Table) -> Iterator[str]:
+def _predictions(model: TableModel, cells: Cells) -> Iterator[str]:
     """A CSV file: the predicted class of every row and its probability, or the predicted number."""
-    outputs = model.predict(table)
+    outputs = model.predict(cells)
     if model.classes:
         e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         rows = [[model.target, "probability"], *[[model.classes[int(i)], f"{p:.6f}"] for i, p in zip(

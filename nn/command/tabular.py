@@ -13,7 +13,7 @@ from autograd.conversion import bounded
 
 from ..data.datasets import Array
 from ..data.rows import Dataset, Standardizer
-from ..data.tables import Column, Table
+from ..data.tables import Cells, Column
 from ..module import Module
 from ..saving.models import load, load_extra, save
 from ..training.scores import predict
@@ -53,9 +53,9 @@ class TableModel:
         found = np.array(predict(self.network, self.rows.transform(X)), dtype=float)
         return self.goal.inverse(found) if self.goal else found
 
-    def predict(self, table: Table) -> Array:
+    def predict(self, cells: Cells) -> Array:
         """The outputs for the rows of a file. DataError for a column that is missing or a cell that cannot be read."""
-        return self.outputs(table.encode(self.columns))
+        return self.outputs(cells.encode(self.columns))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write it as `nn.save` does, with the rest beside the network; `nn.load` reads the network alone."""

@@ -1,81 +1,177 @@
-"""Examples as `fit` takes them: rows and targets turned into plain numbers, and what is wrong with them told by its place."""
+"""Examples as `fit` takes them: n rows and their targets, made arrays once, and what is wrong with them told by its place.
+
+X   float64, of shape (n, *shape of a row): a row is a number, a list of numbers, an image …
+y   the targets, of shape (n,) or (n, numbers of one): whole numbers stay whole, being class indices
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import index
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from autograd.conversion import bounded, to_float
 
-__all__ = ["one_hot_targets", "rows", "targets"]
+from .datasets import Array
+
+__all__ = ["Batch", "Examples"]
+
+Batch = Sequence[int] | Array   # the numbers of examples
+
+_REAL = "fiub"   # kinds of dtypes that hold real numbers
 
 
-def rows(X: Any, name: str = "X") -> list[Any]:
-    """Every row of X as a float or as (nested) lists of floats, all of one shape.
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """n examples (xᵢ, yᵢ): a sequence of pairs of what a model is called with, floats or nested lists of them, and its target.
 
-    X is a sequence of rows: lists, tuples, arrays, a DataFrame. ValueError for no rows, rows of different shapes and
-    numbers that are nan or infinite; TypeError for what is no number.
-
-    >>> rows([[1, 2], (3, 4)])
-    [[1.0, 2.0], [3.0, 4.0]]
+    >>> examples = Examples.of([[1, 2], (3, 4), [5, 6]], [0, 1, 1])
+    >>> examples.X.shape, examples[2], list(examples.take([1]))
+    ((3, 2), ([5.0, 6.0], 1), [([3.0, 4.0], 1)])
     """
-    found = [_row(x, (name, i), to_float) for i, x in enumerate(_listed(X, name))]
-    if not found:
-        raise ValueError(f"{name} is empty: there is nothing to learn from or to predict")
-    first = _shape(found[0], f"{name}[0]")
-    for i, x in enumerate(found):
-        if (shape := _shape(x, f"{name}[{i}]")) != first:
-            raise ValueError(f"{name}[{i}] has shape {shape} and {name}[0] has {first}: all rows need the same shape")
-    return found
+
+    X: Array
+    y: Array
+
+    @classmethod
+    def of(cls, X: Any, y: Any = ..., names: tuple[str, str] = ("X", "y")) -> Examples:
+        """Of n rows of one shape and n targets; where these are left out, y has shape (n, 0).
+
+        Both are sequences: lists, tuples, arrays, DataFrames, generators. An array of floats is used where it is, without a
+        copy. A target in a list of its own becomes that number.
+
+        ValueError for no rows, rows or targets of different shapes or numbers, and what is nan, infinite or masked; TypeError
+        for what is no real number; both name the place, as X[3][1].
+        """
+        rows = _numbers(X, names[0], "rows", to_float)
+        if not len(rows):
+            raise ValueError(f"{names[0]} is empty: there is nothing to learn from or to predict")
+        rows = np.asarray(rows, dtype=np.float64, order="C")   # no copy of what is so already
+        if y is ...:
+            return cls(rows, np.empty((len(rows), 0)))
+        targets = _numbers(y, names[1], "targets", _whole_or_float)
+        if len(targets) != len(rows):
+            raise ValueError(f"{names[1]} has {len(targets)} targets and {names[0]} has {len(rows)} rows: give one for each")
+        targets = targets.astype(np.int64) if targets.dtype.kind == "b" else targets
+        return cls(rows, targets[:, 0] if targets.shape[1:] == (1,) else targets)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, i: int) -> tuple[Any, Any]:
+        return self.row(i), self.y[i].tolist()
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return ((x.tolist(), y.tolist()) for x, y in zip(self.X, self.y, strict=True))
+
+    def row(self, i: int) -> Any:
+        """xᵢ as a model is called with it."""
+        return self.X[i].tolist()
+
+    def rows(self) -> Iterator[Any]:
+        """Every xᵢ."""
+        return (x.tolist() for x in self.X)
+
+    def lists(self, batch: Batch) -> tuple[list[Any], list[Any]]:
+        """The rows and the targets of a batch."""
+        return self.X.take(batch, axis=0).tolist(), self.y.take(batch, axis=0).tolist()
+
+    def take(self, batch: Batch) -> Examples:
+        """Some of the examples, in the order of their numbers in `batch`."""
+        return Examples(self.X.take(batch, axis=0), self.y.take(batch, axis=0))
+
+    def one_hot(self, width: int) -> bool:
+        """Whether every target is `width` numbers, one of them 1 and the others 0."""
+        y = self.y
+        return y.shape[1:] == (width,) and bool(((y == 0) | (y == 1)).all() and ((y == 1).sum(axis=1) == 1).all())
 
 
-def targets(y: Any, n: int, name: str = "y") -> list[Any]:
-    """The n targets: ints stay ints (class indices), a column of one number each becomes those numbers.
-
-    >>> targets([[0.5], [2]], 2)
-    [0.5, 2]
-    """
-    listed = _listed(y, name)
-    if len(listed) != n:
-        raise ValueError(f"{name} has {len(listed)} targets and {name.replace('y', 'X')} has {n} rows: give one "
-                         "for each")
-    found = [_row(t, (name, i), _whole_or_float) for i, t in enumerate(listed)]
-    first = _shape(found[0], f"{name}[0]")
-    for i, t in enumerate(found):
-        if (shape := _shape(t, f"{name}[{i}]")) != first:
-            raise ValueError(f"{name}[{i}] has shape {shape} and {name}[0] has {first}: all targets need the same shape")
-    return [t[0] for t in found] if first == (1,) else found
-
-
-def one_hot_targets(y: list[Any], width: int) -> bool:
-    """Whether every target is a list of `width` numbers, one of them 1 and the others 0."""
-    return all([isinstance(t, list) and len(t) == width and sorted(t) == [0] * (width - 1) + [1] for t in y])
-
-
-def _listed(x: Any, name: str) -> list[Any]:
-    """The rows of an array, a DataFrame or Series, or any iterable."""
-    if isinstance(x, (str, bytes, dict)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+def _numbers(x: Any, name: str, what: str, number: Callable[[Any, str], float]) -> Array:
+    """The numbers of rows or targets, finite, as an array of float64 or of a type of whole numbers."""
+    if isinstance(x, (str, bytes, dict)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")) or (
+            getattr(x, "shape", None) == ()):
         raise TypeError(f"{name} is {bounded(x)}: it must be a sequence with one entry for each example")
-    x = x.to_numpy() if hasattr(x, "to_numpy") else x
-    return list(x.tolist() if hasattr(x, "tolist") else x)
+    x = _opened(x, (name,))
+    if not (isinstance(x, np.ndarray) and x.dtype.kind in _REAL):
+        x = list(x.tolist() if hasattr(x, "tolist") else x)
+        found = _regular(x)
+        x = _one_by_one(x, name, what, number) if found is None else found
+    with np.errstate(over="ignore"):
+        made: Array = np.asarray(x, dtype=np.float64 if x.dtype.kind == "f" else None)
+    if not np.isfinite(made).all():
+        place = np.argwhere(~np.isfinite(made))[0].tolist()
+        _refuse(f"{made[tuple(place)]}", (name, *place))
+    return made
 
 
-def _row(x: Any, place: tuple[Any, ...], number: Any) -> Any:
-    if hasattr(x, "to_numpy") or hasattr(x, "tolist"):
-        x = (x.to_numpy() if hasattr(x, "to_numpy") else x).tolist()
+def _regular(x: list[Any]) -> Array | None:
+    """Nested lists of numbers and nothing else, of one shape, as an array, quickly; None for others."""
+    if not _plain(x):
+        return None
+    try:
+        found = np.array(x)
+    except ValueError:   # of different shapes
+        return None
+    return found if found.dtype.kind in _REAL else None
+
+
+def _plain(x: Any) -> bool:
+    """Whether it is (nested) lists, tuples and arrays of nothing but real numbers, by their types."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in _REAL
+    kinds = set(map(type, x))
+    return all([issubclass(kind, (float, int, np.floating, np.integer, np.bool_)) for kind in kinds]) or (
+        kinds <= {list, tuple, np.ndarray} and all(map(_plain, x)))
+
+
+def _one_by_one(x: list[Any], name: str, what: str, number: Callable[[Any, str], float]) -> Array:
+    """The same of whatever else is numbers; or the error that says what is wrong and where."""
+    found = [_row(part, (name, i), number) for i, part in enumerate(x)]
+    first = _shape(found[0], f"{name}[0]") if found else ()
+    for i, part in enumerate(found):
+        if (shape := _shape(part, f"{name}[{i}]")) != first:
+            raise ValueError(f"{name}[{i}] has shape {shape} and {name}[0] has {first}: all {what} need the same shape")
+    made = np.array(found)
+    return made if made.dtype.kind in _REAL else made.astype(np.float64)   # ints beyond 64 bits
+
+
+def _row(x: Any, place: tuple[Any, ...], number: Callable[[Any, str], float]) -> Any:
+    x = _opened(x, place)
+    x = x.tolist() if hasattr(x, "tolist") else x
     if isinstance(x, (list, tuple)):
         return [_row(part, (*place, i), number) for i, part in enumerate(x)]
-    where = f"{place[0]}{''.join([f'[{i}]' for i in place[1:]])}"
-    found = number(x, where)
-    if not math.isfinite(found):
-        raise ValueError(f"{where} is {found}: every number must be finite; drop the row or fill the gap, "
-                         "as load_csv(missing='drop' or 'mean') does")
-    return found
+    found = number(x, _where(place))
+    return found if math.isfinite(found) else _refuse(f"{found}", place)
+
+
+def _opened(x: Any, place: tuple[Any, ...]) -> Any:
+    """A DataFrame's array, a masked array without its mask; an error if that hides something, or if it holds times."""
+    x = x.to_numpy() if hasattr(x, "to_numpy") else x
+    if isinstance(x, np.ma.MaskedArray):
+        for i in np.argwhere(np.ma.getmaskarray(x))[:1].tolist():
+            _refuse("masked", (*place, *i))
+        x = x.data
+    if getattr(getattr(x, "dtype", None), "kind", None) in ("m", "M") and x.size:   # of which tolist makes whole numbers
+        to_float(x.flat[0], _where((*place, *[0] * x.ndim)))
+    return x
+
+
+def _refuse(what: str, place: tuple[Any, ...]) -> NoReturn:
+    raise ValueError(f"{_where(place)} is {what}: every number must be finite; drop the row or fill the gap, "
+                     "as load_csv(missing='drop' or 'mean') does")
+
+
+def _where(place: tuple[Any, ...]) -> str:
+    return f"{place[0]}{''.join([f'[{i}]' for i in place[1:]])}"
 
 
 def _whole_or_float(x: Any, where: str) -> float:
-    return index(x) if hasattr(x, "__index__") else to_float(x, where)
+    found = to_float(x, where)
+    return index(x) if hasattr(x, "__index__") else found
 
 
 def _shape(x: Any, where: str) -> tuple[int, ...]:

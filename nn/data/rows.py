@@ -25,7 +25,7 @@ from .datasets import (
     make_circles,
     make_moons,
 )
-from .tables import DataError, Source, Table
+from .tables import Cells, DataError, Source
 
 __all__ = ["DATASETS", "DataError", "Dataset", "Standardizer", "load_breast_cancer", "load_csv", "load_diabetes", "load_digits",
            "load_iris", "load_wine", "make_circles", "make_moons", "mini_batches", "one_hot", "train_test_split"]
@@ -55,24 +55,24 @@ def load_csv(source: Source, target: str | None = None, categorical: str = "oneh
     for word, known in ((categorical, ("onehot", "ordinal")), (missing, ("error", "drop", "mean"))):
         if word not in known:
             raise ValueError(f"load_csv: {word!r} is none of {', '.join(map(repr, known))}")
-    table = Table.read(source)
+    cells = Cells.read(source)
     for name in (*(categories or ()), *ignore, *([] if target is None else [target])):
-        table.place(name)
-    target = table.names[-1] if target is None else target
+        cells.place(name)
+    target = cells.names[-1] if target is None else target
     if target in ignore:
-        raise DataError(f"{table.source}: {target!r} is the target and cannot be ignored")
-    table = table.without(ignore)
-    lacking = table.missing()
+        raise DataError(f"{cells.source}: {target!r} is the target and cannot be ignored")
+    cells = cells.without(ignore)
+    lacking = cells.missing()
     if missing == "drop":
-        table = table.complete()
-    columns = {name: table.column(name, (categories or {}).get(name), onehot=categorical == "onehot" and name != target,
-                                  fill=missing == "mean" and name != target) for name in table.names}
+        cells = cells.complete()
+    columns = {name: cells.column(name, (categories or {}).get(name), onehot=categorical == "onehot" and name != target,
+                                  fill=missing == "mean" and name != target) for name in cells.names}
     goal = columns.pop(target)
     if not columns:
-        raise DataError(f"{table.source}: no column is left to predict {target!r} from")
-    y = table.encode([goal])[:, 0]
+        raise DataError(f"{cells.source}: no column is left to predict {target!r} from")
+    y = cells.encode([goal])[:, 0]
     features = tuple(feature for column in columns.values() for feature in column.features)
-    return Dataset(table.encode(list(columns.values())), y.astype(int) if goal.categories else y, features, target,
+    return Dataset(cells.encode(list(columns.values())), y.astype(int) if goal.categories else y, features, target,
                    goal.categories, tuple(columns.values()), lacking)
 
 

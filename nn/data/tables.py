@@ -1,6 +1,6 @@
 """A CSV file as cells, and how its columns become numbers.
 
-A Table holds the cells as they were written; a Column tells how to encode one of them, learned from the rows of one
+Cells holds them as they were written; a Column tells how to encode one of them, learned from the rows of one
 file and applied to any other: a model that was trained on a file reads the next one by the same columns.
 """
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from autograd.command.columns import DataError
 
-__all__ = ["Column", "DataError", "Table"]
+__all__ = ["Cells", "Column", "DataError"]
 
 Source = str | os.PathLike[str] | TextIO
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "?"})
@@ -70,7 +70,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class Cells:
     """The cells of a file: its `source` for messages, the columns' names, and the rows with their line numbers."""
 
     source: str
@@ -79,7 +79,7 @@ class Table:
     rows: list[list[str]]
 
     @classmethod
-    def read(cls, source: Source) -> Table:
+    def read(cls, source: Source) -> Cells:
         """Read a file whose first line names the columns. DataError if it is not a table, naming the line."""
         name = os.fspath(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "the table"))
         try:
@@ -115,28 +115,28 @@ class Table:
             raise DataError(f"{self.source}: no column {name!r}; the columns are {_listed(self.names)}")
         return self.names.index(name)
 
-    def cells(self, name: str) -> Iterator[tuple[str, str]]:
+    def of(self, name: str) -> Iterator[tuple[str, str]]:
         """The cells of a column, each with the words that say where it is."""
         place = self.place(name)
         for line, row in zip(self.lines, self.rows, strict=True):
             yield row[place], f"{self.source}, line {line}, column {name!r}"
 
-    def without(self, names: Collection[str]) -> Table:
-        """The table without some columns."""
+    def without(self, names: Collection[str]) -> Cells:
+        """The cells without some columns."""
         kept = [i for i, name in enumerate(self.names) if name not in names]
-        return Table(self.source, [self.names[i] for i in kept], self.lines, [[row[i] for i in kept] for row in self.rows])
+        return Cells(self.source, [self.names[i] for i in kept], self.lines, [[row[i] for i in kept] for row in self.rows])
 
     def missing(self) -> dict[str, int]:
         """How many cells are missing, by column; columns that lack none are not listed."""
-        counts = {name: sum(cell in MISSING for cell, _ in self.cells(name)) for name in self.names}
+        counts = {name: sum(cell in MISSING for cell, _ in self.of(name)) for name in self.names}
         return {name: count for name, count in counts.items() if count}
 
-    def complete(self) -> Table:
+    def complete(self) -> Cells:
         """The rows without a missing cell. DataError if there is none."""
         kept = [i for i, row in enumerate(self.rows) if not MISSING.intersection(row)]
         if not kept:
             raise DataError(f"{self.source}: every row has a missing cell; {self.missing()} are missing")
-        return Table(self.source, self.names, [self.lines[i] for i in kept], [self.rows[i] for i in kept])
+        return Cells(self.source, self.names, [self.lines[i] for i in kept], [self.rows[i] for i in kept])
 
     def column(self, name: str, categories: Sequence[str] | None = None, onehot: bool = True, fill: bool = False) -> Column:
         """How to encode a column, from what it holds.
@@ -144,7 +144,7 @@ class Table:
         Numbers if more than half of its cells are numbers, so that a word among them is an error. `categories` makes it
         categories, in the order given or, if that is empty, sorted. With `fill` missing cells get the mean or the mode.
         """
-        cells = [(cell, where) for cell, where in self.cells(name) if cell not in MISSING]
+        cells = [(cell, where) for cell, where in self.of(name) if cell not in MISSING]
         if not cells:
             raise DataError(f"{self.source}: column {name!r} holds nothing; ignore it")
         words = [(cell, where) for cell, where in cells if math.isnan(_number(cell))]
@@ -164,7 +164,7 @@ class Table:
 
     def encode(self, columns: Sequence[Column]) -> npt.NDArray[np.float64]:
         """The rows as numbers, shape (rows, features): each column by its own rule, found by its name."""
-        parts = [[column.encode(cell, where) for cell, where in self.cells(column.name)] for column in columns]
+        parts = [[column.encode(cell, where) for cell, where in self.of(column.name)] for column in columns]
         return np.concatenate([np.empty((len(self.rows), 0)), *[np.array(part) for part in parts]], axis=1)
 
 

@@ -21,7 +21,7 @@ from autograd import Value, log_sigmoid, no_grad, sigmoid, softmax
 from autograd.conversion import bounded
 
 from ..checks import at_least_1
-from ..data.examples import rows, targets
+from ..data.examples import Examples
 from ..layers import Layer, Neuron
 from ..losses import binary_cross_entropy_with_logits, cross_entropy
 from ..module import Module
@@ -64,8 +64,7 @@ class LinearRegression(Neuron):
 
     def cost(self, X: Any, y: Any) -> Value:
         """f = Σ (yᵢ − ŷᵢ)²."""
-        xs, ys = _examples(X, y)
-        return _sum([(self(x) - t) ** 2 for x, t in zip(xs, ys, strict=True)])
+        return _sum([(self(x) - t) ** 2 for x, t in Examples.of(X, y)])
 
     def descend(self, X: Any, y: Any, rate: float = 0.01, epochs: int = 1000) -> list[float]:
         """Gradient descent on f; it reaches the closed form if the rate is small enough. Gives f before each step."""
@@ -73,8 +72,8 @@ class LinearRegression(Neuron):
 
     def closed_form(self, X: Any, y: Any) -> LinearRegression:
         """Set θ to where f is least: of one feature, w = Σ(xᵢ−x̄)(yᵢ−ȳ)/Σ(xᵢ−x̄)², b = ȳ − w·x̄; least squares of several."""
-        x, t = (np.array(part, dtype=float) for part in _examples(X, y))
-        x = x.reshape(len(t), -1)
+        examples = Examples.of(X, y)
+        x, t = examples.X.reshape(len(examples), -1), examples.y.astype(float)
         if x.shape[1] != self.nin:
             raise ValueError(f"{self.called()} takes {self.nin} features, and X has {x.shape[1]}")
         w = np.linalg.lstsq(x - x.mean(axis=0), t - t.mean(), rcond=None)[0]
@@ -103,13 +102,11 @@ class LogisticRegression(Neuron):
 
     def cost(self, X: Any, y: Any) -> Value:
         """Σ L = −Σ [y log ŷ + (1−y) log(1−ŷ)]; ∂/∂θⱼ = Σ (ŷ−y)xⱼ."""
-        xs, ys = _examples(X, y)
-        return _sum([binary_cross_entropy_with_logits(self(x), t) for x, t in zip(xs, ys, strict=True)])
+        return _sum([binary_cross_entropy_with_logits(self(x), t) for x, t in Examples.of(X, y)])
 
     def log_likelihood(self, X: Any, y: Any) -> Value:
         """LL = Σ [y log σ(z) + (1−y) log σ(−z)]; ∂/∂θⱼ = Σ (y − σ(z))xⱼ (CS109)."""
-        xs, ys = _examples(X, y)
-        return _sum([t * log_sigmoid(z) + (1 - t) * log_sigmoid(-z) for z, t in zip(map(self, xs), ys, strict=True)])
+        return _sum([t * log_sigmoid(z) + (1 - t) * log_sigmoid(-z) for z, t in [(self(x), t) for x, t in Examples.of(X, y)]])
 
     def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
         """Gradient descent on the loss; gives it before each step."""
@@ -150,8 +147,7 @@ class SoftmaxRegression(Layer):
 
     def cost(self, X: Any, y: Any) -> Value:
         """Σ L = −Σ log ŷ_y; ∂/∂w_ci = Σ (ŷ_c − y_c)xᵢ. The targets are class indices, or one-hot rows."""
-        xs, ys = _examples(X, y)
-        return _sum([cross_entropy(self(x), t) for x, t in zip(xs, ys, strict=True)])
+        return _sum([cross_entropy(self(x), t) for x, t in Examples.of(X, y)])
 
     def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
         """Gradient descent on the loss; gives it before each step."""
@@ -183,20 +179,20 @@ class Perceptron(Neuron):
         Gives the number of epochs. Where no line separates the classes the rule may go on for ever, a RuntimeError after
         `max_epochs`, or stop where the y·x cancel, as at once for XOR. ValueError for labels that are not ±1.
         """
-        xs, ys = _examples(X, y)
-        if not set(ys) <= {-1, 1}:
-            raise ValueError(f"{self.called()}: the labels are {bounded(sorted(set(ys)))}, and must be −1 and 1 "
+        examples = [([1.0, *(x if isinstance(x, list) else [x])], t) for x, t in Examples.of(X, y)]
+        labels = {t for _, t in examples}
+        if not labels <= {-1, 1}:
+            raise ValueError(f"{self.called()}: the labels are {bounded(sorted(labels))}, and must be −1 and 1 "
                              "(of 0 and 1 give 2y − 1)")
-        x1 = [[1.0, *(x if isinstance(x, list) else [x])] for x in xs]
         for epoch in range(max_epochs):
             with no_grad():
-                wrong = [[t * xi for xi in x] for x, t in zip(x1, ys, strict=True) if t * self(x[1:]) <= 0]
+                wrong = [[t * xi for xi in x] for x, t in examples if t * self(x[1:]) <= 0]
             delta = [math.fsum(column) / len(wrong) for column in zip(*wrong, strict=True)] or [0.0]
             if math.hypot(*delta) < epsilon:
                 return epoch
             for p, d in zip(self.theta, delta, strict=True):
                 p.data += rate * d
-        raise RuntimeError(f"{self.called()} has {len(wrong)} of {len(xs)} examples on the wrong side after {max_epochs} "
+        raise RuntimeError(f"{self.called()} has {len(wrong)} of {len(examples)} examples on the wrong side after {max_epochs} "
                            "epochs: perhaps no line separates the classes; use LogisticRegression, or an MLP")
 
 
@@ -227,18 +223,12 @@ class OneVsRest(Module):
 
     def cost(self, X: Any, y: Any) -> Value:
         """The sum of all classifiers' losses; the targets are class indices."""
-        xs, ys = _examples(X, y)
         return _sum([binary_cross_entropy_with_logits(self(x), [float(k == t) for k in range(self.classes)])
-                     for x, t in zip(xs, ys, strict=True)])
+                     for x, t in Examples.of(X, y)])
 
     def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
         """Gradient descent on the cost, which trains each classifier by itself; gives the cost before each step."""
         return descend(self, lambda: self.cost(X, y), rate, epochs)
-
-
-def _examples(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
-    xs = rows(X)
-    return xs, targets(y, len(xs))
 
 
 def _classes(n: int) -> int:

@@ -11,7 +11,7 @@ or remembers its calls is found by giving two different graphs. Nothing compiled
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from operator import is_
 from typing import Any
@@ -25,28 +25,32 @@ from autograd.conversion import bounded, to_float
 from autograd.structure import leaves_of, shaped
 from autograd.value import literal
 
+from ..data.examples import Batch, Examples
 from ..labels import is_list
-from ..losses import LOSSES, Loss, cross_entropy, hinge, nll
-from ..module import Module
+from ..losses import LOSSES, Loss, cross_entropy, hinge, mse, nll, squared_error
+from ..module import Module, parts_of, walk
 from ..optimizer import Array, Optimizer, finite, put
-from .gradients import Batch, loss_of, tell
+from .gradients import loss_of, tell
 
-__all__ = ["CompiledSteps", "check_targets", "forward"]
+__all__ = ["CompiledDescent", "check_targets", "forward"]
 
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
 
 
-class CompiledSteps:
-    """Steps of gradient descent on a compiled cost. Between `begin` and `end` the parameters' numbers are in an array.
+Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it is compiled, else a list
+
+
+class CompiledDescent:
+    """Gradient descent on a compiled cost, a step at a time. Between `begin` and `end` the parameters' numbers are in an array.
 
     TraceError if the model or the loss cannot be compiled.
     """
 
-    def __init__(self, model: Module, loss: Loss, l2: float, optimizer: Optimizer, xs: Sequence[Any], ys: Sequence[Any],
+    def __init__(self, model: Module, loss: Loss, l2: float, optimizer: Optimizer, examples: Examples,
                  backend: str = "auto") -> None:
         self.model, self.loss, self.l2, self.optimizer, self.backend = model, loss, l2, optimizer, backend
-        self.xs, self.ys, self.parameters = xs, ys, model.parameters()
+        self.examples, self.parameters = examples, model.parameters()
         place = {p: i for i, p in enumerate(self.parameters)}
         places = [place[p] for p in optimizer.params]
         self.places = None if places == list(range(len(place))) else np.array(places)
@@ -55,21 +59,22 @@ class CompiledSteps:
         self.theta: Array | None = None
         self.gradient: Array | None = None
         self._compile()
-        self.data = self._arrays(xs, ys)
+        self.data = self._arrays(examples)
         self._taken: tuple[Any, Any] = None, None
         self._held: tuple[Any, Any] = None, None
 
     def _compile(self) -> None:
         self.kept = snapshot(self.model, self.loss)
-        self.outputs_of: Callable[[Sequence[Any]], list[Any]] | None = None
+        self.outputs_of: Forward | None = None
         with no_grad(), errstate(invalid="ignore", divide="ignore"):
-            self.output = _copy(self.model, self.model.parameters())(self.xs[0])
-        x, y = _symbols(self.xs[0], "x"), _symbols(_encoded(self.loss, self.output, self.ys[0]), "y")
+            self.output = _copy(self.model, self.model.parameters())(self.examples.row(0))
+        target = _encoded(self.loss, self.output, self.examples.y[:1])[0].tolist()
+        x, y = _symbols(self.examples.row(0), "x"), _symbols(target, "y")
         L, _ = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss)
         self.f = compile(L, [self.parameters, leaves_of(x), leaves_of(y)], batch=(1, 2), reduce="sum", backend=self.backend)
 
-    def _arrays(self, xs: Sequence[Any], ys: Sequence[Any]) -> tuple[Array, Array]:
-        return _flat(xs), _flat([_encoded(self.loss, self.output, y) for y in ys])
+    def _arrays(self, examples: Examples) -> tuple[Array, Array]:
+        return _flat(examples.X), _flat(_encoded(self.loss, self.output, examples.y))
 
     # ---- training
 
@@ -125,101 +130,112 @@ class CompiledSteps:
                     raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")
         except Exception as error:   # of what the kernel met, the graph of an example tells more
             self.end()
-            tell(error, self.model, self.loss, self.xs, self.ys, batch)
+            tell(error, self.model, self.loss, self.examples, batch)
         return float(total), g / n
 
     def _of(self, batch: Batch) -> tuple[Array, Array]:
-        if batch is not self._taken[0]:   # the full batch is the same in every epoch
-            self._taken = batch, tuple([part.take(batch, axis=0) for part in self.data])
+        if batch is not self._taken[0]:   # the full batch is the same in every epoch, and mostly all examples in order
+            n = len(self.examples)
+            everything = len(batch) == n and np.array_equal(batch, np.arange(n))
+            self._taken = batch, self.data if everything else tuple([part.take(batch, axis=0) for part in self.data])
         return self._taken[1]  # type: ignore[no-any-return]
 
     # ---- evaluation
 
-    def mean_loss(self, xs: Sequence[Any], ys: Sequence[Any]) -> float | None:
+    def mean_loss(self, examples: Examples) -> float | None:
         """The mean of L without l2; None where there is none: the eager loss says why."""
         try:
-            if xs is not self._held[0]:
-                check_targets(self.loss, self.output, ys)
-                self._held = xs, self._arrays(xs, ys)
+            if examples is not self._held[0]:
+                check_targets(self.loss, self.output, examples)
+                self._held = examples, self._arrays(examples)
             with np.errstate(all="ignore"):
-                mean = self.f(np.array([p.data for p in self.parameters]), *self._held[1]) / len(xs)
+                mean = self.f(np.array([p.data for p in self.parameters]), *self._held[1]) / len(examples)
         except Exception:
             return None
         return float(mean) if math.isfinite(mean) else None
 
-    def outputs(self, xs: Sequence[Any]) -> list[Any]:
+    def outputs(self, examples: Examples) -> Any:
         """What the model gives for every row."""
         if self.outputs_of is None:
-            self.outputs_of = forward(self.model, xs, self.backend)
-        return self.outputs_of(xs)
+            self.outputs_of = forward(self.model, examples, self.backend)
+        return self.outputs_of(examples)
 
 
-def forward(model: Module, xs: Sequence[Any], backend: str = "auto") -> Callable[[Sequence[Any]], list[Any]]:
-    """The function from rows like those of `xs` to outputs as plain numbers; compiled if that pays for so many rows and
-    can be done. It holds as long as the model is made as it is; its parameters may change."""
-    if len(xs) >= FEW_ROWS:
+def forward(model: Module, examples: Examples, backend: str = "auto") -> Forward:
+    """The function from rows like those of `examples` to outputs as plain numbers; compiled if that pays for so many rows
+    and can be done. It holds as long as the model is made as it is; its parameters may change."""
+    if len(examples) >= FEW_ROWS:
         try:
-            return _compiled_forward(model, xs, backend) or eager_forward(model)
+            return _compiled_forward(model, examples, backend) or eager_forward(model)
         except Exception:
             pass
     return eager_forward(model)
 
 
-def eager_forward(model: Module) -> Callable[[Sequence[Any]], list[Any]]:
+def eager_forward(model: Module) -> Forward:
     """The same, row by row."""
-    def outputs(xs: Sequence[Any]) -> list[Any]:
+    def outputs(examples: Examples) -> list[Any]:
         with no_grad():
-            return [plain(model(x)) for x in xs]
+            return [plain(model(x)) for x in examples.rows()]
     return outputs
 
 
 def plain(output: Any) -> Any:
-    """An output as numbers: Values become floats, sequences lists."""
+    """An output as numbers: Values become floats, sequences and arrays lists."""
+    if isinstance(output, np.ndarray):
+        output = output.tolist()
     if isinstance(output, (list, tuple)):
         return [plain(part) for part in output]
     return output.data if isinstance(output, Value) else float(output)
 
 
-def _compiled_forward(model: Module, xs: Sequence[Any], backend: str) -> Callable[[Sequence[Any]], list[Any]] | None:
-    parameters, x = model.parameters(), _symbols(xs[0], "x")
+def _compiled_forward(model: Module, examples: Examples, backend: str) -> Forward | None:
+    parameters, x = model.parameters(), _symbols(examples.row(0), "x")
     found, nodes = traced(lambda model, _: model(x), model)
-    if nodes * len(xs) < LITTLE:
+    if nodes * len(examples) < LITTLE:
         return None
     np.array(shaped(found, [0.0 for _ in leaves_of(found)]), dtype=float)   # ValueError or TypeError unless it is regular
     f = compile(found, [parameters, leaves_of(x)], batch=1, backend=backend)
 
-    def outputs(xs: Sequence[Any]) -> list[Any]:
+    def outputs(examples: Examples) -> Any:
         with np.errstate(all="ignore"):
-            return f(np.array([p.data for p in parameters]), _flat(xs)).tolist()  # type: ignore[no-any-return]
+            return f(np.array([p.data for p in parameters]), _flat(examples.X))
     return outputs
 
 
 # ---- targets
 
-def check_targets(loss: Loss, output: Any, ys: Sequence[Any]) -> None:
+def check_targets(loss: Loss, output: Any, examples: Examples) -> None:
     """Raise what the loss, if it is one of ours, says about a target that it cannot take beside such an output: compiled,
     it looks at none."""
     if not any([loss is known for known in LOSSES.values()]):
         return
-    output, seen = shaped(output, [literal(0.5) for _ in leaves_of(output)]), set()   # ½: a logit, a score and a probability
-    for i, y in enumerate(ys):
-        if (key := repr(y)) not in seen:
-            seen.add(key)
-            try:
-                with no_grad():
-                    loss(output, y)
-            except Exception as error:
-                error.add_note(f"with the example X[{i}], y[{i}] = {bounded(y)}")
-                raise
+    output = shaped(output, [literal(0.5) for _ in leaves_of(output)])   # ½: a logit, a score and a probability
+    for i in [0] if loss in (mse, squared_error) else _first_places(examples.y):   # these two take any number
+        y = examples.y[i].tolist()
+        try:
+            with no_grad():
+                loss(output, y)
+        except Exception as error:
+            error.add_note(f"with the example X[{i}], y[{i}] = {bounded(y)}")
+            raise
 
 
-def _encoded(loss: Loss, output: Any, y: Any) -> Any:
-    """A target as the compiled loss takes it: weights of classes for the cross-entropies, a class for the hinge."""
-    if loss in (cross_entropy, nll) and not is_list(y):
-        return [float(k == y) for k in range(len(output))]
-    if loss is hinge and is_list(y) and is_list(output) and len(output) > 1:
-        return y.index(max(y))
-    return y
+def _first_places(y: Array) -> list[int]:
+    """Where each target stands first."""
+    places: dict[Any, int] = {}
+    for i, key in enumerate(y.tolist() if y.ndim == 1 else map(bytes, np.ascontiguousarray(y))):
+        places.setdefault(key, i)
+    return list(places.values())
+
+
+def _encoded(loss: Loss, output: Any, y: Array) -> Array:
+    """Targets as the compiled loss takes them: weights of classes for the cross-entropies, a class for the hinge."""
+    if loss in (cross_entropy, nll) and y.ndim == 1:
+        y = y[:, None] == np.arange(len(output))
+    elif loss is hinge and y.ndim > 1 and is_list(output) and len(output) > 1:
+        y = y.argmax(axis=1)
+    return np.asarray(y, dtype=np.float64)
 
 
 # ---- tracing
@@ -275,33 +291,26 @@ def _symbols(like: Any, name: str) -> Any:
     return shaped(like, [Symbol(f"{name}{i}") for i in range(len(leaves_of(like)))])
 
 
-def _flat(rows: Sequence[Any]) -> Array:
-    """Rows of (nested lists of) numbers as an array of shape (n, numbers of one)."""
-    return np.array(rows, dtype=float).reshape(len(rows), -1)
+def _flat(x: Array) -> Array:
+    """The numbers of each example in a row, of shape (n, numbers of one)."""
+    return x.reshape(len(x), -1)
 
 
 # ---- noticing that a model is not made as it was
 
 def snapshot(*roots: Any) -> list[tuple[Any, Any]]:
-    """(a container, what it holds) of the attributes of Modules and the lists, dicts and arrays in them."""
-    found: dict[int, tuple[Any, Any]] = {}
-    stack = list(roots)
-    while stack:
-        x = stack.pop()
-        x = vars(x) if isinstance(x, Module) else x
-        if id(x) in found or not isinstance(x, (list, dict, tuple, np.ndarray)):
-            continue
-        found[id(x)] = x, x.copy() if not isinstance(x, tuple) else x
-        if not isinstance(x, np.ndarray):
-            stack += [part for part in _parts(x) if not isinstance(part, Value)]
-    return list(found.values())
+    """(an object, what it holds) of all Modules, containers and arrays in `roots`."""
+    return [(x, held) for _, x, _ in walk(roots) if (held := _held(x)) is not None]
 
 
 def unchanged(kept: Iterable[tuple[Any, Any]]) -> bool:
     """Whether each of them holds the same objects, and each array the same numbers."""
-    return all([np.array_equal(now, then) if isinstance(then, np.ndarray) else
-                len(now) == len(then) and all(map(is_, _parts(now), _parts(then))) for now, then in kept])
+    return all([np.array_equal(x, held) if isinstance(held, np.ndarray) else
+                len(now := _held(x)) == len(held) and all(map(is_, now, held)) for x, held in kept])
 
 
-def _parts(x: Any) -> Iterable[Any]:
-    return x.values() if isinstance(x, dict) else x
+def _held(x: Any) -> Any:
+    """The names and objects in a Module or dict, the objects in another container, a copy of an array of numbers; else None."""
+    if (parts := parts_of(x)) is None:
+        return x.copy() if isinstance(x, np.ndarray) else None
+    return [*(parts[0] if isinstance(x, (Module, Mapping)) else ()), *parts[1]]

@@ -13,20 +13,17 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any, NoReturn
 
-import numpy as np
-import numpy.typing as npt
-
 from autograd import Value, errstate, topological
 from autograd.conversion import bounded
 
 from ..checks import whole
+from ..data.examples import Batch, Examples
 from ..losses import Loss
 from ..module import Module
 from ..optimizer import Optimizer
 
-__all__ = ["Batch", "Cost", "EagerSteps", "Gradients", "eager_gradients", "executor_gradients"]
+__all__ = ["Cost", "EagerDescent", "Gradients", "eager_gradients", "executor_gradients"]
 
-Batch = Sequence[int] | npt.NDArray[np.int64]   # the numbers of examples
 Sums = tuple[float, list[float]]
 Gradients = Callable[[Module, Loss, Sequence[Any], Sequence[Any]], Sums]
 
@@ -107,19 +104,19 @@ class Cost:
         self.parameters = model.parameters()
         self.weights = model.weights() if l2 else []
 
-    def __call__(self, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> float:
+    def __call__(self, examples: Examples, batch: Batch) -> float:
         """n·J of the examples whose numbers are in `batch`; ∂J/∂Θ is put into the parameters' `grad`.
 
         FloatingPointError saying at which example and node, if one of them is nan or infinite.
         """
-        n, bx, by = len(batch), [xs[i] for i in batch], [ys[i] for i in batch]
+        n, (xs, ys) = len(batch), examples.lists(batch)
         try:
-            total, sums = self.gradients(self.model, self.loss, bx, by)
+            total, sums = self.gradients(self.model, self.loss, xs, ys)
             total += self.l2 / 2 * sum([w.data * w.data for w in self.weights])
             if not all(map(math.isfinite, (total, *sums))):
                 raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")
         except (ArithmeticError, ValueError) as error:
-            tell(error, self.model, self.loss, xs, ys, batch)
+            tell(error, self.model, self.loss, examples, batch)
         for p, g in zip(self.parameters, sums, strict=True):
             p.grad = g / n
         for w in self.weights:
@@ -127,11 +124,11 @@ class Cost:
         return total
 
 
-class EagerSteps:
-    """Steps of gradient descent on a cost, as `CompiledSteps` makes them, on the Values themselves."""
+class EagerDescent:
+    """Gradient descent on a cost, a step at a time, on the Values themselves; `CompiledDescent` is called alike."""
 
-    def __init__(self, cost: Cost, optimizer: Optimizer, xs: Sequence[Any], ys: Sequence[Any]) -> None:
-        self.cost, self.optimizer, self.xs, self.ys = cost, optimizer, xs, ys
+    def __init__(self, cost: Cost, optimizer: Optimizer, examples: Examples) -> None:
+        self.cost, self.optimizer, self.examples = cost, optimizer, examples
 
     def begin(self) -> None:
         """The parameters are where they are."""
@@ -140,34 +137,35 @@ class EagerSteps:
 
     def step(self, batch: Batch) -> float:
         """n·J of a batch, before a step of the optimizer."""
-        total = self.cost(self.xs, self.ys, batch)
+        total = self.cost(self.examples, batch)
         self.optimizer.step()
         return total
 
 
-def tell(error: Exception, model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> NoReturn:
+def tell(error: Exception, model: Module, loss: Loss, examples: Examples, batch: Batch) -> NoReturn:
     """Raise FloatingPointError with what `diagnose` finds, else `error`."""
-    found = diagnose(model, loss, xs, ys, batch)
+    found = diagnose(model, loss, examples, batch)
     if found is None and not isinstance(error, ArithmeticError):
         raise error
     raise FloatingPointError(found or str(error)) from error
 
 
-def diagnose(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[Any], batch: Batch) -> str | None:
+def diagnose(model: Module, loss: Loss, examples: Examples, batch: Batch) -> str | None:
     """Of a batch with a loss or gradient that is not finite: at which example and at which node it went wrong.
 
     None if every example is finite alone. What is no matter of numbers, as a wrong size, raises its own error.
     """
     names = [name for name, _ in model.named_parameters()]
     for i in batch:
+        x, y = examples[i]
         try:
             with errstate(invalid="ignore", divide="ignore"):
-                L = loss_of(loss, model(xs[i]), ys[i])
+                L = loss_of(loss, model(x), y)
         except Exception as error:
-            error.add_note(f"with the example X[{i}], y[{i}] = {bounded(ys[i])}")
+            error.add_note(f"with the example X[{i}], y[{i}] = {bounded(y)}")
             raise error from None
         try:
-            total, sums = eager_gradients(model, loss, [xs[i]], [ys[i]])
+            total, sums = eager_gradients(model, loss, [x], [y])
         except (ArithmeticError, ValueError) as error:
             return f"example X[{i}]: {error}"
         if not math.isfinite(total):

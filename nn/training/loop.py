@@ -21,21 +21,19 @@ from autograd.conversion import bounded
 
 from ..checks import not_negative, whole
 from ..data.datasets import Array
-from ..data.examples import rows, targets
+from ..data.examples import Examples
 from ..losses import Loss
 from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
 from .callbacks import Callback, Checkpoint
-from .compilation import CompiledSteps, check_targets
-from .gradients import Cost, EagerSteps, Gradients, diagnose, eager_gradients, executor_gradients
+from .compilation import CompiledDescent, check_targets
+from .gradients import Cost, EagerDescent, Gradients, diagnose, eager_gradients, executor_gradients
 from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
 from .state import History, TrainingState, resume_from, rng_state
 
 __all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gradients", "executor_gradients", "fit",
            "predict"]
-
-Rows = list[Any]
 
 
 def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
@@ -47,7 +45,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         resume: str | PathLike[str] | None = None, out: TextIO | None = None) -> History:
     """Train `model` on rows X and targets y; its parameters change, the returned History tells how it went.
 
-    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows
+    X, y        n rows of one shape (lists, arrays, a DataFrame) and n targets: numbers, class indices or one-hot rows; an
+                array of floats is read where it is, not copied
     loss        a name in nn.losses, a function (output, target) → Value, or "auto": what `choose_loss` says
     optimizer   an Optimizer of the model's parameters, a name as "sgd" (then `lr` is its learning rate), a function of
                 the parameters, or None: Adam with lr=0.01
@@ -81,12 +80,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     >>> round(line([10.0]).data, 6), history.loss_name
     (21.0, 'mse')
     """
-    xs = rows(X)
-    ys = targets(y, len(xs))
-    L, ys, loss_name = choose_loss(model, xs[0], ys, loss)
+    L, examples, loss_name = choose_loss(model, Examples.of(X, y), loss)
     made = _optimizer(model, optimizer, lr)
-    size = len(xs) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
-    generator = _generator(rng) if (shuffle and size < len(xs)) or isinstance(validation, (int, float)) else None
+    size = len(examples) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
+    generator = _generator(rng) if (shuffle and size < len(examples)) or isinstance(validation, (int, float)) else None
     told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
     state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
                           generator, rng_state(generator), tuple(told))
@@ -94,22 +91,22 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     metric = metrics_by_name(metrics, model)
     if resume is not None:
         resume_from(resume, state)
-    train, held_xs, held_ys = _held_out(validation, xs, ys, state)
-    eager = EagerSteps(Cost(model, L, l2, gradients or eager_gradients), made, xs, ys)
-    graph = _compiled(compiled, gradients, model, L, l2, made, xs, ys) if state.epoch < state.epochs else None
-    steps, train_xs, train_ys = graph or eager, [xs[i] for i in train], [ys[i] for i in train]
+    train, held = _held_out(validation, examples, state)
+    eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, examples)
+    graph = _compiled(compiled, gradients, model, L, l2, made, examples) if state.epoch < state.epochs else None
+    descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
-    seen = bool(state.callbacks or metric or held_xs)   # whether anybody looks at the parameters between two epochs
+    seen = bool(state.callbacks or metric or held)   # whether anybody looks at the parameters between two epochs
 
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
         try:
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
                 lr = made.lr
-                row = {"epoch": state.epoch + 1, "loss": _epoch(state, steps, train, size, shuffle, seen), "lr": lr}
-                row |= evaluate(model, None, train_xs, train_ys, metric, compiled=graph)
+                row = {"epoch": state.epoch + 1, "loss": _epoch(state, descent, train, size, shuffle, seen), "lr": lr}
+                row |= evaluate(model, None, trained, metric, compiled=graph)
                 row |= {f"val_{name}": x for name, x in
-                        evaluate(model, L, held_xs, held_ys, metric, state.epoch + 1, graph).items()}
+                        evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
                 if isinstance(state.schedule, ReduceLROnPlateau):
                     state.schedule.step(row.get("val_loss", row["loss"]))
                 elif state.schedule:
@@ -118,35 +115,35 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 state.history.rows.append(row)
                 show(row)
                 state.tell("on_epoch_end")
-            steps.end()
+            descent.end()
         except KeyboardInterrupt:
-            steps.end()   # which the interrupt may have met
+            descent.end()   # which the interrupt may have met
             state.history.interrupted = True
         except BaseException:
-            steps.end()
+            descent.end()
             raise
         state.tell("on_fit_end")
     return state.history
 
 
-def _epoch(state: TrainingState, steps: EagerSteps | CompiledSteps, train: Array, size: int, shuffle: bool,
+def _epoch(state: TrainingState, descent: EagerDescent | CompiledDescent, train: Array, size: int, shuffle: bool,
            seen: bool) -> float:
     """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
     n, total = len(train), 0.0
     order = train[state.rng.permutation(n)] if shuffle and size < n else train
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
-    steps.begin()
+    descent.begin()
     for number, start in enumerate(range(0, n, size), 1):
         try:
-            total += steps.step(order[start:start + size] if size < n else order)
+            total += descent.step(order[start:start + size] if size < n else order)
         except FloatingPointError as error:
             raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
         if watched:   # by somebody who may look at the parameters, and change them
-            steps.end()
+            descent.end()
             state.tell("on_batch_end")
-            steps.begin()
+            descent.begin()
     if seen:
-        steps.end()
+        descent.end()
     return total / n
 
 
@@ -157,25 +154,25 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              xs: Rows, ys: Rows) -> CompiledSteps | None:
-    """The steps, compiled; None if they are to be eager, or cannot be compiled, which is told in a warning."""
+              examples: Examples) -> CompiledDescent | None:
+    """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
     if gradients is not None or compiled is False:
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        steps = CompiledSteps(model, loss, l2, optimizer, xs, ys, backend)
+        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend)
     except Exception as error:
         if compiled != "auto":
             raise
         if not isinstance(error, TraceError):   # is it wrong eagerly, too?
-            diagnose(model, loss, xs, ys, [0])
+            diagnose(model, loss, examples, [0])
         warnings.warn(f"fit() trains eagerly, which is slower: {error} (compiled=False says that this is meant)",
                       RuntimeWarning, stacklevel=3)
         return None
-    check_targets(loss, steps.output, ys)
-    return steps
+    check_targets(loss, descent.output, examples)
+    return descent
 
 
 def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
@@ -213,15 +210,14 @@ def _generator(rng: Any) -> Any:
     return np.random.default_rng(rng)
 
 
-def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tuple[Array, Rows, Rows]:
-    """(the numbers of the examples to train on, the rows to validate with, their targets)."""
-    everything = np.arange(len(xs))
+def _held_out(validation: Any, examples: Examples, state: TrainingState) -> tuple[Array, Examples | None]:
+    """(the numbers of the examples to train on, those to validate with)."""
+    n = len(examples)
     if validation is None:
-        return everything, [], []
+        return np.arange(n), None
     if not isinstance(validation, (int, float)):
-        held = rows(validation[0], "Xv")
-        return everything, held, targets(validation[1], len(held), "yv")
-    n, k = len(xs), round(validation * len(xs)) if 0 < validation < 1 else 0
+        return np.arange(n), Examples.of(validation[0], validation[1], ("Xv", "yv"))
+    k = round(validation * n) if 0 < validation < 1 else 0
     if not 0 < k < n:
         raise ValueError(f"fit(validation={validation!r}) of {n} rows holds out {k}: give a share between 0 and 1 that "
                          "leaves rows on both sides, or (Xv, yv)")
@@ -229,8 +225,7 @@ def _held_out(validation: Any, xs: Rows, ys: Rows, state: TrainingState) -> tupl
     order = state.rng.permutation(n)
     if now != state.rng_start:   # a resumed training, which has drawn more since
         state.rng.bit_generator.state = now
-    out = np.sort(order[:k])
-    return np.sort(order[k:]), [xs[i] for i in out], [ys[i] for i in out]
+    return np.sort(order[k:]), examples.take(np.sort(order[:k]))
 
 
 @contextmanager

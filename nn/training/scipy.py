@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..checks import not_negative
-from ..data.examples import rows, targets
+from ..data.examples import Examples
 from ..losses import Loss
 from ..module import Module
 from .gradients import Cost, Gradients, eager_gradients
@@ -34,10 +34,9 @@ def minimize(model: Module, X: Any, y: Any, loss: str | Loss = "auto", l2: float
         from scipy.optimize import minimize as scipy_minimize
     except ImportError as error:
         raise ImportError("nn.minimize needs SciPy: pip install scipy; nn.fit needs nothing more") from error
-    xs = rows(X)
-    L, ys, _ = choose_loss(model, xs[0], targets(y, len(xs)), loss)
+    L, examples, _ = choose_loss(model, Examples.of(X, y), loss)
     cost = Cost(model, L, not_negative("minimize(l2)", l2), gradients or eager_gradients)
-    parameters, everything = model.parameters(), range(len(xs))
+    parameters, everything = model.parameters(), range(len(examples))
     start = [p.data for p in parameters]
 
     def put(numbers: Any) -> None:
@@ -46,7 +45,7 @@ def minimize(model: Module, X: Any, y: Any, loss: str | Loss = "auto", l2: float
 
     def cost_and_gradient(numbers: Any) -> tuple[float, list[float]]:
         put(numbers)
-        J = cost(xs, ys, everything) / len(xs)
+        J = cost(examples, everything) / len(examples)
         return J, [p.grad for p in parameters]
     try:
         result = scipy_minimize(cost_and_gradient, start, jac=True, method=method, options=options)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from autograd import errstate, no_grad
 from autograd.conversion import bounded
 
-from ..data.examples import one_hot_targets, rows, targets
+from ..data.examples import Examples
 from ..losses import LOSSES, OUTPUT_UNITS, Loss
 from ..module import Module
-from .compilation import CompiledSteps, eager_forward, forward, plain
+from .compilation import CompiledDescent, eager_forward, forward, plain
 from .gradients import loss_of
 
-__all__ = ["Metric", "accuracy", "choose_loss", "confusion_matrix", "evaluate", "metrics_by_name", "predict"]
+__all__ = ["Metric", "accuracy", "choose_loss", "confusion_matrix", "evaluate", "metrics_by_name", "outputs", "predict"]
 
 Metric = Callable[[list[Any], list[Any]], float]   # (outputs, targets) → a number
 
@@ -29,37 +32,40 @@ def predict(model: Module, X: Any) -> list[Any]:
     >>> predict(LinearRegression(2), [[1.0, 2.0], [3.0, 4.0]])
     [0.0, 0.0]
     """
-    xs = rows(X)
-    return forward(model, xs)(xs)
+    return listed(outputs(model, Examples.of(X)))
 
 
-def choose_loss(model: Module, x: Any, y: list[Any], loss: str | Loss = "auto") -> tuple[Loss, list[Any], str]:
-    """(the loss, the targets as it takes them, its name) for a model, one row x and all targets y.
+def outputs(model: Module, examples: Examples) -> Any:
+    """The same as an array, if it was computed as one, else as a list."""
+    return forward(model, examples)(examples)
+
+
+def choose_loss(model: Module, examples: Examples, loss: str | Loss = "auto") -> tuple[Loss, Examples, str]:
+    """(the loss, the examples with targets as it takes them, its name) for a model.
 
     "auto" takes the output unit that the model says (`unit`), else it is told by the outputs and targets: one output
     and only 0 and 1 → binary, several outputs and class indices or one-hot rows → discrete, else continuous. Its loss is
     that of `OUTPUT_UNITS`, for logits; binary_cross_entropy if the model ends in a sigmoid.
     """
     with no_grad(), errstate(invalid="ignore", divide="ignore"):
-        output = plain(model(x))
-    width = len(output) if isinstance(output, list) else 1
-    classes = width > 1 and all([not isinstance(t, list) and t == int(t) for t in y])
+        output = plain(model(examples.row(0)))
+    y, width = examples.y, len(output) if isinstance(output, list) else 1
+    classes = width > 1 and y.ndim == 1 and bool((y == np.trunc(y)).all())
     if classes:
-        for i, t in enumerate(y):
-            if not 0 <= t < width:
-                raise ValueError(f"y[{i}] is the class {t:g}, but the model has the outputs 0 to {width - 1}: "
-                                 "count classes from 0, and give the model one output for each")
-        y = [int(t) for t in y]
+        for i in np.flatnonzero((y < 0) | (y >= width))[:1]:
+            raise ValueError(f"y[{i}] is the class {y[i]:g}, but the model has the outputs 0 to {width - 1}: "
+                             "count classes from 0, and give the model one output for each")
+        examples = replace(examples, y=y.astype(np.int64))
     if loss == "auto":
-        binary = width == 1 and all([not isinstance(t, list) and t in (0, 1) for t in y])
-        discrete = classes or (width > 1 and one_hot_targets(y, width))
+        binary = width == 1 and y.ndim == 1 and bool(((y == 0) | (y == 1)).all())
+        discrete = classes or (width > 1 and examples.one_hot(width))
         unit = getattr(model, "unit", "binary" if binary else "discrete" if discrete else "continuous")
         loss = "binary_cross_entropy" if unit == "binary" and ends_in_sigmoid(model) else OUTPUT_UNITS[unit].loss
     if isinstance(loss, str):
         if loss not in LOSSES:
             raise ValueError(f"fit(loss={bounded(loss)}): there are auto, {', '.join(LOSSES)}, or give a function")
-        return LOSSES[loss], y, loss
-    return loss, y, getattr(loss, "__name__", type(loss).__name__)
+        return LOSSES[loss], examples, loss
+    return loss, examples, getattr(loss, "__name__", type(loss).__name__)
 
 
 def ends_in_sigmoid(model: Module) -> bool:
@@ -83,31 +89,32 @@ def metrics_by_name(metrics: Sequence[str] | Mapping[str, Metric] | None, model:
     return {"accuracy": accuracy_of} if metrics else {}
 
 
-def evaluate(model: Module, loss: Loss | None, xs: Sequence[Any], ys: Sequence[Any], metrics: Mapping[str, Metric],
-             epoch: int = 0, compiled: CompiledSteps | None = None) -> dict[str, float]:
+def evaluate(model: Module, loss: Loss | None, examples: Examples | None, metrics: Mapping[str, Metric],
+             epoch: int = 0, compiled: CompiledDescent | None = None) -> dict[str, float]:
     """The mean loss (unless `loss` is None) and the metrics of the examples, without recording; by `compiled` graphs, if any.
 
     FloatingPointError naming the epoch and the example if its loss is nan or infinite.
     """
-    if not xs or (loss is None and not metrics):
+    if examples is None or (loss is None and not metrics):
         return {}
     found: dict[str, float] = {}
-    outputs = None
+    given = None
     with no_grad(), errstate(invalid="ignore", divide="ignore"):
-        mean = compiled.mean_loss(xs, ys) if compiled and loss else None
+        mean = compiled.mean_loss(examples) if compiled and loss else None
         if loss is not None and mean is None:
-            outputs = [model(x) for x in xs]
-            losses = [loss_of(loss, output, y).data for output, y in zip(outputs, ys, strict=True)]
+            given = [model(x) for x in examples.rows()]
+            losses = [loss_of(loss, output, y).data for output, y in zip(given, examples.y.tolist(), strict=True)]
             for i, L in enumerate(losses):
                 if not math.isfinite(L):
                     raise FloatingPointError(f"epoch {epoch}: the loss of validation example {i} is {L:g}")
-            mean = sum(losses) / len(xs)
+            mean = sum(losses) / len(examples)
         if mean is not None:
             found["loss"] = mean
         if not metrics:
             return found
-        numbers = plain(outputs) if outputs else compiled.outputs(xs) if compiled else eager_forward(model)(xs)
-    return found | {name: float(metric(numbers, list(ys))) for name, metric in metrics.items()}
+        numbers = plain(given) if given else listed(
+            compiled.outputs(examples) if compiled else eager_forward(model)(examples))
+    return found | {name: float(metric(numbers, examples.y.tolist())) for name, metric in metrics.items()}
 
 
 def accuracy(model: Module, X: Any, y: Any, threshold: float | None = None) -> float:
@@ -121,9 +128,9 @@ def accuracy(model: Module, X: Any, y: Any, threshold: float | None = None) -> f
     >>> accuracy(gate("XNOR"), [[0, 0], [0, 1], [1, 0], [1, 1]], [1, 0, 0, 1])
     1.0
     """
-    outputs = predict(model, X)
+    examples = Examples.of(X, y)
     threshold = threshold if threshold is not None else 0.5 if ends_in_sigmoid(model) else 0.0
-    return _agreement([_class(output, threshold) for output in outputs], targets(y, len(outputs)))
+    return _agreement([_class(output, threshold) for output in listed(outputs(model, examples))], examples.y.tolist())
 
 
 def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], classes: int) -> list[list[int]]:
@@ -141,6 +148,11 @@ def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], classes: in
             raise ValueError(f"confusion_matrix(): example {i} is of class {t}, predicted as {p}; there are 0 to {classes - 1}")
         counts[int(t)][int(p)] += 1
     return counts
+
+
+def listed(found: Any) -> list[Any]:
+    """Outputs as a list."""
+    return list(found.tolist() if isinstance(found, np.ndarray) else found)
 
 
 def _class(output: Any, threshold: float) -> int:
