@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from autograd import Value, heaviside, leaky_relu, maximum, minimum, relu, sigmoid, sign, silu, softplus, tanh
@@ -70,7 +69,7 @@ def maxout(*zs: Any) -> Any:
     1.0
     """
     found: Sequence[Any] = zs[0] if len(zs) == 1 and hasattr(zs[0], "__iter__") else zs
-    return reduce(maximum, found)
+    return maximum(*found)
 
 
 class GeneralisedReLU(Module):
