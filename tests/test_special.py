@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from autograd.special import digamma, digamma_array, lgamma, lgamma_array, polygamma, trigamma_array
+from autograd.special import BITS, _fixed, digamma, digamma_array, lgamma, lgamma_array, polygamma, trigamma_array
 
 ROOT = 1.4616321449683623   # of ψ
 ZEROS = (-2.4570247382208006, -2.7476826467274127, -3.955294284858598, -9.99999972442663,   # of log |Γ| …
@@ -83,6 +83,12 @@ def test_every_value_is_within_two_ulp_of_the_truth_beside_zeros_and_poles_too(n
     for x in points(space, 12 * EFFORT):
         fixed = x < max(n, 0) + 8 and x % 1 != 0.5
         assert ulps(ORDERS[n](x), truth(n, x)) <= (0.51 if fixed else 2), x
+
+
+def test_fixed_point_keeps_digits_for_a_zero_that_a_float_all_but_meets() -> None:
+    for n in (-1, 0):
+        for x in (ROOT, 0.1, 1.0, 7.9, 30.9, 1e6, *ZEROS):
+            assert abs(_fixed(n, int(mpf(x) * 2 ** BITS), BITS) - truth(n, x) * 2 ** BITS) < 2 ** 10 * max(1, abs(x)), x
 
 
 @pytest.mark.parametrize("n", [30, 99, 169, 170])
