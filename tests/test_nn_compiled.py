@@ -588,6 +588,22 @@ def test_few_rows_are_not_worth_a_compilation() -> None:
     assert accuracy(model, X * 30, BITS * 30) == accuracy(model, X, BITS)
 
 
+def test_examples_are_arrays_all_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is compiled makes lists of an array's numbers, or a copy of all of them."""
+    def listed(*_: Any) -> Any:
+        raise AssertionError("numbers were made lists")
+    for name in ("rows", "lists", "__iter__", "__getitem__"):
+        monkeypatch.setattr(Examples, name, listed)
+    rng = np.random.default_rng(0)
+    x, y, model = rng.normal(size=(500, 30)), np.arange(500) % 3, MLP(30, [8, 3], "tanh", rng=0)
+    fit(model, x, y, epochs=2, batch_size=100, rng=0, validation=0.2, metrics=["accuracy"], compiled=True)
+    assert np.shape(predict(model, x)) == (500, 3)
+    descent = CompiledDescent(model, cross_entropy, 0.0, SGD(model.parameters(), lr=0.1), Examples.of(x, y))
+    for batch, shared in ((np.arange(500), True), (np.arange(500)[::-1], False), (np.arange(499), False)):
+        taken = descent._of(batch)[0]
+        assert np.shares_memory(taken, x) is shared and (taken == x[batch]).all()
+
+
 # ---- nothing compiled is kept
 
 def test_models_stay_what_they_were(tmp_path: Path) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograd import Value
 from nn.data import rows as data
+from nn.data.examples import Examples
 from nn.data.rows import DataError, Standardizer, load_csv, make_circles, make_moons, mini_batches, one_hot, train_test_split
 from nn.data.tables import Cells
 
+MASKED = np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[False, False], [True, False]])
 HEART = """Age,Sex,ChestPain,RestBP,Chol,Fbs,RestECG,MaxHR,ExAng,Oldpeak,Slope,Ca,Thal,AHD
 63,1,typical,145,233,1,2,150,0,2.3,3,0.0,fixed,No
 67,1,asymptomatic,160,286,0,2,108,1,1.5,2,3.0,normal,Yes
@@ -206,11 +212,126 @@ class TestStandardizer:
         assert standard.transform([5.0]).tolist() == [3.0] and standard.inverse([3.0]).tolist() == [5.0]
 
     def test_what_is_refused(self) -> None:
-        for X, says in (([[np.nan]], "nan or infinite"), ([[np.inf]], "nan or infinite"), (np.empty((0, 2)), "no rows")):
-            with pytest.raises(ValueError, match=says):
+        for X, says in (([[np.nan]], r"X\[0\]\[0\] is nan"), ([[1, np.inf]], r"X\[0\]\[1\] is inf"),
+                        (np.empty((0, 2)), "X is empty"), ([["1"]], "the text '1'"), (MASKED, r"X\[1\]\[0\] is masked")):
+            with pytest.raises((TypeError, ValueError), match=says):
                 Standardizer().fit(X)
         with pytest.raises(ValueError, match=r"\(2,\) given rows of shape \(3,\)"):
             Standardizer().fit([[1, 2]]).transform([[1, 2, 3]])
+
+
+NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-2**70, 2**70), st.booleans(),
+                    st.floats(-1e30, 1e30).map(np.float32), st.integers(0, 255).map(np.uint8))
+
+
+def nested(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
+    """Lists of this shape, of numbers of all kinds."""
+    strategy: st.SearchStrategy[Any] = NUMBERS
+    for n in reversed(shape):
+        strategy = st.lists(strategy, min_size=n, max_size=n)
+    return strategy
+
+
+def told(X: Any, y: Any = ...) -> str:
+    with pytest.raises((TypeError, ValueError, OverflowError)) as caught:
+        Examples.of(X, y)
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+class TestExamples:
+    @given(st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple).flatmap(nested))
+    def test_numbers_are_those_of_float_one_by_one(self, X: Any) -> None:
+        floats = Examples.of(np.array(X, dtype=object)).X
+        examples = Examples.of(X)
+        assert examples.X.dtype == np.float64 and examples.X.tolist() == floats.tolist()
+        assert list(map(float, np.array(X, dtype=object).ravel())) == floats.ravel().tolist()
+        assert [x for x, _ in examples] == list(examples.rows()) == examples.X.tolist()
+        found, place = Examples.of(X, X), len(X) - 1
+        assert found[place] == (examples.X[place].tolist(), found.y[place].tolist()) == list(found.take([0, place]))[1]
+        assert found.lists([place, 0]) == ([found.row(place), found.row(0)], [found[place][1], found[0][1]])
+
+    @pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i1", "i8", "u8", "?", "O", ">f8", "g"])
+    def test_arrays_of_every_real_type(self, kind: str) -> None:
+        X = np.array([[[0, 1], [1, 1]], [[1, 0], [0, 0]]], dtype=kind)
+        for given_ in (X, list(X), X.tolist(), tuple(map(list, X)), (x for x in X), np.ma.array(X), np.asfortranarray(X)):
+            examples = Examples.of(given_)
+            assert examples.X.dtype == np.float64 and (examples.X == X).all() and examples.y.shape == (2, 0)
+            assert examples.row(1) == [[1.0, 0.0], [0.0, 0.0]] and type(examples.row(1)[0][0]) is float
+
+    def test_a_table_of_pandas(self) -> None:
+        pd = pytest.importorskip("pandas")
+        table = pd.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, 1.0]})
+        examples = Examples.of(table, table["a"])
+        assert examples.X.tolist() == [[1, 1, 0.5], [2, 0, 1]] and examples.y.tolist() == [1, 2]
+        table.loc[1, "c"] = np.nan
+        assert told(table).startswith("ValueError: X[1][2] is nan")
+        assert told(table, ["a", 1]) == told(table.to_numpy().tolist())
+        dates = told(pd.DataFrame({"a": pd.to_datetime(["2020-01-01"]), "b": [1]}))
+        assert dates.startswith("TypeError: X[0][0] got ") and "needs one real number" in dates
+
+    def test_an_array_of_floats_is_not_copied(self) -> None:
+        X = np.ones((400, 50))
+        tracemalloc.start()
+        try:
+            examples = Examples.of(X)
+            assert tracemalloc.get_traced_memory()[1] < X.nbytes / 4   # a flag for each number, to find what is not finite
+        finally:
+            tracemalloc.stop()
+        assert np.shares_memory(examples.X, X)
+
+    @pytest.mark.parametrize(("X", "says"), [
+        ([[1.0, 2.0], [3.0, np.nan]], "ValueError: X[1][1] is nan: every number must be finite; drop the row or fill the gap"),
+        ([[[1.0], [-np.inf]]], "ValueError: X[0][1][0] is -inf"), ([1.0, np.inf], "ValueError: X[1] is inf"),
+        ([[1.0, 2.0], [1.0]], "ValueError: X[1] has shape (1,) and X[0] has (2,): all rows need the same shape"),
+        ([[1.0, [2.0]]], "ValueError: X[0] has parts of different shapes, () and (1,)"),
+        ([[1.0], 2.0], "ValueError: X[1] has shape () and X[0] has (1,)"),
+        ([[1 + 2j]], "TypeError: X[0][0] got (1+2j) of type complex"), ([["1", 2.0]], "TypeError: X[0][0] got the text '1'"),
+        ([[1.0, None]], "TypeError: X[0][1] got None"), ([[Value(1.0)]], "TypeError: X[0][0] got a Value"),
+        ([[1, 10**400]], "OverflowError: X[0][1] got an int beyond the largest float"), ([], "ValueError: X is empty"),
+        ([[[]], [[np.nan]]], "ValueError: X[1][0][0] is nan"),
+    ])
+    def test_what_is_wrong_is_told_by_its_place(self, X: Any, says: str) -> None:
+        assert told(X).startswith(says)
+        assert told(tuple(X)) == told(x for x in X) == told(X)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_of_several_places_the_first_is_told(self, bad: float) -> None:
+        X = np.ones((3, 2, 2))
+        X[1, 0, 1] = X[2, 0, 0] = bad
+        for given_ in (X, X.astype("f4"), X.astype(object), X.tolist(), list(X), [*X[:2].tolist(), X[2].astype(object)]):
+            assert told(given_).startswith(f"ValueError: X[1][0][1] is {bad}: ")
+
+    def test_what_an_array_hides_is_told(self) -> None:
+        for X in (MASKED, MASKED.astype(int), list(MASKED), [[1.0, 2.0], MASKED[1]]):
+            assert told(X).startswith("ValueError: X[1][0] is masked: ")
+        assert told([[1.0], [2.0]], np.ma.array([1, 0], mask=[False, True])).startswith("ValueError: y[1] is masked")
+        for X, place in ((np.array([["2020-01-01"]], dtype="M8[ns]"), "X[0][0]"), ([np.timedelta64(5, "ns")], "X[0]"),
+                         ([np.array(["2020-01-01"], dtype="M8[D]")], "X[0][0]")):
+            assert told(X).startswith(f"TypeError: {place} got np.") and "needs one real number" in told(X)
+        assert told(np.array([["1"]])) == "TypeError: X[0][0] got the text '1': convert it with float() first"
+        assert told(np.array([[1j]])).startswith("TypeError: X[0][0] got 1j of type complex")
+        assert told(np.array([1, 2], dtype=np.longdouble) * np.longdouble("1e309")).startswith("ValueError: X[0] is inf")
+
+    @pytest.mark.parametrize("X", [None, 3, "abc", b"abc", {"a": 1}, np.array(3.0)])
+    def test_what_is_no_sequence_is_refused(self, X: Any) -> None:
+        assert told(X).startswith("TypeError: X is ") and "a sequence with one entry for each example" in told(X)
+        assert told([1.0], X).startswith("TypeError: y is ")
+
+    @pytest.mark.parametrize(("y", "expected"), [
+        ([0, 2], [0, 2]), ([0.5, 2], [0.5, 2.0]), ([[0.5], [2]], [0.5, 2.0]), ([[1], [0]], [1, 0]), ([True, False], [1, 0]),
+        (np.array([1, 0], dtype="u1"), [1, 0]), (np.array([1, 0], dtype=object), [1, 0]),
+        (np.array([[1.0], [0.0]]), [1.0, 0.0]),
+        ([[1, 0], [0, 1]], [[1, 0], [0, 1]]), ([[0.5, 0.5], [0, 1]], [[0.5, 0.5], [0.0, 1.0]]), ([2**70, 1], [2.0**70, 1.0]),
+        ([Fraction(1, 2), 1], [0.5, 1.0]), ([2**62 + 1, 0], [2**62 + 1, 0]), (np.array([1.5, 2.5], dtype="f4"), [1.5, 2.5]),
+    ])
+    def test_whole_targets_stay_whole(self, y: Any, expected: Any) -> None:
+        found = Examples.of([[1.0], [2.0]], y).y.tolist()
+        assert found == expected and list(map(type, np.ravel(found).tolist())) == list(map(type, np.ravel(expected).tolist()))
+
+    def test_one_hot_rows_are_recognised(self) -> None:
+        for y, right in (([[1, 0], [0, 1]], True), ([[1.0, 0.0], [1.0, 0.0]], True), ([[1, 1], [0, 1]], False), ([0, 1], False),
+                         ([[0.5, 0.5], [0, 1]], False), ([[2, -1], [0, 1]], False), ([[1, 0, 0], [0, 1, 0]], False)):
+            assert Examples.of([1.0, 2.0], y).one_hot(2) is right
 
 
 class TestSplit:
@@ -240,6 +361,11 @@ class TestSplit:
     def test_the_same_seed_gives_the_same_split(self) -> None:
         split = [train_test_split(range(20), range(20), rng=3)[1].tolist() for _ in range(2)]
         assert split[0] == split[1] and len(split[0]) == 5
+
+    def test_what_is_masked_stays_masked_until_it_is_refused(self) -> None:
+        parts = train_test_split(MASKED, [0, 1], test=1, rng=0)
+        assert {told(part).split(":")[1] for part in parts[:2] if np.ma.is_masked(part)} == {" X[0][0] is masked"}
+        assert told(Standardizer().fit([[1, 2], [3, 4]]).transform(MASKED)).startswith("ValueError: X[1][0] is masked")
 
     def test_what_is_refused(self) -> None:
         for test in (0, 10, 0.0, 1.0, -1, 0.01):

@@ -185,6 +185,8 @@ class TestBoth:
         ([[1.0], [2.0]], [0], ValueError, "inconsistent numbers"),
         ([[1.0], [2.0]], None, ValueError, "requires y"),
         ([[1.0], [2.0]], [0, np.inf], ValueError, "y contains NaN or infinity"),
+        (np.ma.array([[1.0], [2.0]], mask=[[False], [True]]), [0, 1], ValueError, "X contains masked numbers"),
+        ([[1.0], [2.0]], np.ma.array([0, 1], mask=[False, True]), ValueError, "y contains masked numbers"),
         ([[1.0], [2.0]], [[0, 1], [1, 0]], ValueError, "1d array"),
         ([[1j], [2.0]], [0, 1], ValueError, "Complex"),
         ([[1.0], ["x"]], [0, 1], ValueError, "x"),

@@ -275,7 +275,7 @@ def test_data_that_do_not_fit_are_told_by_their_place(X_: Any, y: Any, match: st
 
 @pytest.mark.parametrize(("X_", "y", "match"), [
     ([["a", 1.0]], [0], r"X\[0\]\[0\] got the text 'a'"), ([[None, 1.0]], [0], r"X\[0\]\[0\]"), ("abc", [0], "X is 'abc'"),
-    (3, [0], "X is 3"), ([[1.0, 2.0]], ["yes"], r"y\[0\] got the text 'yes'"),
+    (3, [0], "X is 3"), ([[1.0, 2.0]], None, "y is None"), ([[1.0, 2.0]], ["yes"], r"y\[0\] got the text 'yes'"),
 ])
 def test_what_is_no_number_is_a_type_error(X_: Any, y: Any, match: str) -> None:
     with pytest.raises(TypeError, match=match):

@@ -12,11 +12,12 @@ import numpy as np
 from autograd.conversion import bounded
 
 from ..data.datasets import Array
+from ..data.examples import Examples
 from ..data.rows import Dataset, Standardizer
 from ..data.tables import Cells, Column
 from ..module import Module
 from ..saving.models import load, load_extra, save
-from ..training.scores import predict
+from ..training.scores import outputs, predict
 
 __all__ = ["TableModel"]
 
@@ -50,7 +51,7 @@ class TableModel:
 
     def outputs(self, X: Array) -> Array:
         """Logits of shape (n, classes), or numbers in the target's unit of shape (n,), for rows in their own units."""
-        found = np.array(predict(self.network, self.rows.transform(X)), dtype=float)
+        found = np.asarray(outputs(self.network, Examples.of(self.rows.transform(X))), dtype=float)
         return self.goal.inverse(found) if self.goal else found
 
     def predict(self, cells: Cells) -> Array:

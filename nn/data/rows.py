@@ -25,6 +25,7 @@ from .datasets import (
     make_circles,
     make_moons,
 )
+from .examples import Examples
 from .tables import Cells, DataError, Source
 
 __all__ = ["DATASETS", "DataError", "Dataset", "Standardizer", "load_breast_cancer", "load_csv", "load_diabetes", "load_digits",
@@ -102,9 +103,7 @@ class Standardizer:
 
     def fit(self, X: npt.ArrayLike) -> Standardizer:
         """Learn from the rows of X, shape (n, d) with n ≥ 1; also from (n,) numbers. ValueError unless all are finite."""
-        rows = np.asarray(X, dtype=float)
-        if not len(rows) or not np.isfinite(rows).all():
-            raise ValueError(f"Standardizer.fit of {'a nan or infinite number: drop or fill it' if len(rows) else 'no rows'}")
+        rows = Examples.of(X).X
         unit = np.ldexp(1.0, np.frexp(np.abs(rows).max(axis=0))[1] - 1)   # a power of two, exact: no square overflows
         parts = rows / unit
         self.mean = np.where(np.ptp(parts, axis=0) == 0, rows[0], parts.mean(axis=0) * unit)
@@ -113,7 +112,7 @@ class Standardizer:
 
     def transform(self, X: npt.ArrayLike) -> Array:
         """The rows, standardised. ValueError if they have another number of columns."""
-        rows = np.asarray(X, dtype=float)
+        rows = np.asanyarray(X, dtype=float)   # what is masked stays masked
         if rows.shape[1:] != self.mean.shape:
             raise ValueError(f"Standardizer of shape {self.mean.shape} given rows of shape {rows.shape[1:]}")
         result: Array = (rows - self.mean) / self.scale
@@ -151,7 +150,7 @@ def train_test_split(X: npt.ArrayLike, y: npt.ArrayLike, test: float | int = 0.2
     >>> len(a), sorted(d.tolist())
     (4, [0, 0, 1, 1])
     """
-    rows, targets = np.asarray(X), np.asarray(y)
+    rows, targets = np.asanyarray(X), np.asanyarray(y)   # what is masked stays masked
     n = len(targets)
     if len(rows) != n:
         raise ValueError(f"train_test_split: {len(rows)} rows in X, but {n} in y")

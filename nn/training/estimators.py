@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.datasets import Array
+from ..data.examples import Examples
 from ..data.rows import Standardizer
 from ..layers import MLP
 from .callbacks import EarlyStopping
 from .loop import fit
-from .scores import predict
+from .scores import outputs
 from .state import History
 
 __all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
@@ -104,7 +105,7 @@ class _NeuralNet:
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
                 "using this estimator.")
         rows = self.standardizer_.transform(self._rows(X, reset=False))
-        return np.array(predict(self.model_, rows), dtype=float)
+        return np.asarray(outputs(self.model_, Examples.of(rows)), dtype=float)
 
     # ---- checks of what was passed, in the words that scikit-learn's users know
 
@@ -115,6 +116,8 @@ class _NeuralNet:
         names = np.asarray(X.columns, dtype=object) if hasattr(X, "columns") else None
         if names is not None and not all(isinstance(name, str) for name in names):
             names = None
+        if np.ma.is_masked(X):
+            raise ValueError("Input X contains masked numbers: drop the rows or fill the gaps")
         rows = np.asarray(X)
         if rows.dtype.kind == "c":
             raise ValueError("Complex data not supported")
@@ -159,6 +162,8 @@ class _NeuralNet:
         """y as an array of shape (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None")
+        if np.ma.is_masked(y):
+            raise ValueError("Input y contains masked numbers: drop the rows or fill the gaps")
         targets = np.asarray(y)
         if targets.ndim == 2 and targets.shape[1] == 1:
             warnings.warn("A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
