@@ -178,7 +178,7 @@ def parts_of(x: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
         return None
     if isinstance(x, Module):
         x = vars(x)
-    if isinstance(x, Mapping):
+    if isinstance(x, (dict, Mapping)):   # a dict is told sooner than that it is a Mapping
         return x.keys(), x.values()
     if isinstance(x, np.ndarray):
         return (map(_path, np.ndindex(x.shape or (1,))), x.flat) if x.dtype.kind == "O" else None

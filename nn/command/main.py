@@ -32,7 +32,7 @@ from ..training.state import History
 from .report import CNN_OF_DIGITS, MLP_OF_DIGITS, report, scores, shifted
 from .tabular import TableModel
 
-# What is taken where the command says nothing; for digits chosen as `nn.report` tells.
+# What is taken where the command says nothing; for digits chosen as report.py tells.
 DEFAULTS: dict[str, Any] = {"layers": (16,), "activation": "tanh", "epochs": 30, "batch_size": 16, "lr": 0.03, "l2": 0.0}
 DIGITS: dict[str, dict[str, Any]] = {"mlp": MLP_OF_DIGITS, "cnn": CNN_OF_DIGITS}
 POINTS: dict[str, Callable[..., tuple[Array, Array]]] = {"moons": make_moons, "circles": make_circles}

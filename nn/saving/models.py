@@ -1,4 +1,4 @@
-"""Saving and loading: a model file holds names and numbers, never code (its format: nn/archive.py).
+"""Saving and loading: a model file holds names and numbers, never code (its format: nn/saving/archive.py).
 
 Loading evaluates nothing: classes are looked up by name in `REGISTRY`; how large a model the file asks for is compared
 with the numbers that it holds before anything is built; whatever does not fit is refused with a ValueError.

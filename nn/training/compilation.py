@@ -11,7 +11,7 @@ or remembers its calls is found by giving two different graphs. Nothing compiled
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from operator import is_
 from typing import Any
@@ -36,8 +36,6 @@ __all__ = ["CompiledDescent", "check_targets", "forward"]
 
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
-
-
 Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it is compiled, else a list
 
 
@@ -313,4 +311,4 @@ def _held(x: Any) -> Any:
     """The names and objects in a Module or dict, the objects in another container, a copy of an array of numbers; else None."""
     if (parts := parts_of(x)) is None:
         return x.copy() if isinstance(x, np.ndarray) else None
-    return [*(parts[0] if isinstance(x, (Module, Mapping)) else ()), *parts[1]]
+    return [*(parts[0] if isinstance(x, (Module, dict)) else ()), *parts[1]]
