@@ -1,6 +1,6 @@
-"""Set up and run everything: `python3 tests` checks style (ruff) and types (mypy) and runs the tests (pytest).
+"""Set up and run everything: `python3 tests` checks style (ruff) and types (mypy) and runs the tests (pytest) on all cores.
 
-With pytest arguments, as in `python3 tests -k sweep` or `python3 tests tests/test_scale.py`, only pytest runs.
+With pytest arguments, as in `python3 tests -k sweep` or `python3 tests -n auto -m "not slow"`, only pytest runs, with those.
 
 It needs Python 3.11 and its standard library. The first run makes an environment in the repository, one for each
 version of Python, .venv/tests-…: with uv if it is there, else with venv and pip. Later runs find it; it is made again
@@ -28,6 +28,7 @@ ENVIRONMENT = ROOT / ".venv" / f"tests-{sys.implementation.cache_tag}"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENVIRONMENT / "complete"   # written last; holds the recipe that the environment was made by
 OPTIONAL = {"svg": "pygraphviz"}   # extras whose package has no wheel for some Pythons: the tests that need them are skipped
+CHECKS = (["ruff", "check"], ["mypy"], ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"])
 FOREIGN = (   # environment variables that would lead elsewhere than to the environment, or drop the tests' asserts
     "PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON",
     "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return 2
     if arguments:
         return run(str(PYTHON), "-m", "pytest", *located(arguments, Path.cwd()))
-    failed = [check[0] for check in (["ruff", "check"], ["mypy"], ["pytest"]) if run(str(PYTHON), "-m", *check)]
+    failed = [check[0] for check in CHECKS if run(str(PYTHON), "-m", *check)]
     if failed:
         print(f"python3 tests: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -1,7 +1,7 @@
 """How thoroughly the tests search, and what they may do without.
 
 XIGRAD_PROFILE   "quick" (the default) and "ci" try the same examples in every run, "thorough" new ones
-XIGRAD_REQUIRE   names of tools, with commas between, whose absence fails a test instead of skipping it
+XIGRAD_REQUIRE   names of commands and packages, with commas between, without which no test runs: what needs one is not skipped
 """
 
 from __future__ import annotations
@@ -26,13 +26,24 @@ settings.register_profile("thorough", max_examples=5000, deadline=None, print_bl
 settings.load_profile(os.environ.get("XIGRAD_PROFILE") or "quick")
 
 
+def missing(name: str) -> bool:
+    """Whether there is neither a command nor a Python package of that name."""
+    return not shutil.which(name) and importlib.util.find_spec(name) is None
+
+
+def pytest_configure() -> None:
+    lacking = [name for name in filter(None, os.environ.get("XIGRAD_REQUIRE", "").split(",")) if missing(name)]
+    if lacking:
+        raise pytest.UsageError(f"XIGRAD_REQUIRE demands {', '.join(lacking)}, which is not installed: install it, or demand "
+                                "less, and what needs it is skipped")
+
+
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], None]:
     """Ask for a command or a Python package, as in `require_tool("dot")`: where it is missing the test is skipped."""
     def require(name: str) -> None:
-        if not shutil.which(name) and importlib.util.find_spec(name) is None:
-            demanded = name in os.environ.get("XIGRAD_REQUIRE", "").split(",")
-            (pytest.fail if demanded else pytest.skip)(f"{name} is not installed")
+        if missing(name):
+            pytest.skip(f"{name} is not installed")
     return require
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from commands import running
+from conftest import pytest_configure
 
 SOURCE = Path(__file__).with_name("__main__.py")
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-in for an interpreter is a shell script")
@@ -87,6 +88,7 @@ def test_it_needs_the_standard_library_only() -> None:
 def test_without_arguments_everything_runs_and_pytest_last(copy: Copy) -> None:
     assert copy.main() == 0
     assert copy.checks() == ["ruff", "mypy", "pytest"]
+    assert {"-n", "auto"} < {*copy.commands[-1]}   # on all cores
 
 
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
@@ -102,6 +104,12 @@ def test_with_arguments_only_pytest_runs_with_its_own_status(copy: Copy) -> None
     assert copy.main("-k", "nothing") == 5
     assert copy.commands[-1][1:] == ("-m", "pytest", "-k", "nothing")
     assert copy.checks() == ["pytest"]
+
+
+def test_what_is_demanded_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XIGRAD_REQUIRE", "pytest,a-tool-of-no-name,python3")
+    with pytest.raises(pytest.UsageError, match="demands a-tool-of-no-name, which"):
+        pytest_configure()
 
 
 def test_paths_are_relative_to_the_repository_or_to_where_one_is(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,6 +262,7 @@ def test_every_step_forward_and_back_shows_the_engines_numbers(page: Page) -> No
     check_forward(page, order)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_graphs_show_the_engines_numbers(page: Page, seed: int) -> None:
     v = dag(40, seed)
@@ -595,6 +596,7 @@ def test_nasty_labels_are_text(page: Page, label: str) -> None:
         assert label.strip() in shown.replace("\u2068", "").replace("\u2069", "")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=st.lists(st.text(ANY_CHARACTER, max_size=60), min_size=1, max_size=4),
        collapse=st.sampled_from([None, "label"]))
@@ -697,6 +699,7 @@ def test_a_neuron_is_drawn_as_in_the_lecture() -> None:
         draw_neuron(neuron, limit=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(labels=st.lists(st.text(ANY_CHARACTER, max_size=40), min_size=1, max_size=4))
 def test_labels_are_text_in_every_engine_and_format(labels: list[str]) -> None:

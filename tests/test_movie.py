@@ -227,7 +227,7 @@ def test_names_are_data() -> None:
     (lambda: viz.Recorder(X2, Y2, classes=["a"]).record(nn.Neuron(2), 1), ValueError, "1 names for 2"),
     (lambda: viz.Recorder(X2, Y2).record(lambda x: float("inf"), 1), ValueError, "finite"),
     (lambda: viz.Recorder(X2, Y2).record(lambda x: "left", 1), TypeError, "scores"),
-], ids=str)
+])
 def test_what_cannot_be_shown_is_told(call: Callable[[], Any], kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
         call()

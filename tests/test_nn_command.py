@@ -118,6 +118,7 @@ def test_data_sets_of_scikit_learn() -> None:
     assert status == 0 and "progression is a number" in out
 
 
+@pytest.mark.slow
 def test_digits_are_learned_by_two_networks() -> None:
     pytest.importorskip("sklearn")
     status, out, err = run("--data", "digits", "--epochs", "2")

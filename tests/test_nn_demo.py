@@ -3,11 +3,13 @@
 import gc
 
 import numpy as np
+import pytest
 
 from autograd import Value
 from nn import MLP, make_moons
 
 
+@pytest.mark.slow
 def test_the_demo_reaches_99_percent() -> None:
     X, y = make_moons(n=100, noise=0.1, rng=1337)
     y = y * 2 - 1   # −1 or 1
@@ -25,8 +27,10 @@ def test_the_demo_reaches_99_percent() -> None:
 
     gc.disable()   # graphs die by reference count; the collector would look through all of pytest for each of them
     try:
-        for k in range(100):
+        for k in range(100):   # of the notebook; half of them are enough
             total_loss, accuracy = loss()
+            if accuracy >= 0.99 and total_loss.data < 0.05:
+                break
             model.zero_grad()
             total_loss.backward()
             learning_rate = 1.0 - 0.9 * k / 100
@@ -34,6 +38,5 @@ def test_the_demo_reaches_99_percent() -> None:
                 p.data -= learning_rate * p.grad
     finally:
         gc.enable()
-    total_loss, accuracy = loss()
     assert accuracy >= 0.99
     assert total_loss.data < 0.05

@@ -27,6 +27,7 @@ def quick(estimator: Any, **settings: Any) -> Any:
     return estimator(**{"hidden": (4,), "epochs": 10, "random_state": 0} | settings)
 
 
+@pytest.mark.slow
 @BOTH
 def test_scikit_learn_checks(estimator: Any) -> None:
     """check_estimator, on small networks unless XIGRAD_PROFILE=thorough asks for the defaults."""

@@ -444,7 +444,7 @@ def _with_gradient() -> Value:
     (lambda: plots.plot_gradient_flow(tiny(1)), ValueError, "backward"),
     (lambda: plots.plot_gradient_flow(3), TypeError, "named_parameters"),
     (lambda: plots.plot_gradient_flow([]), TypeError, "named_parameters"),
-], ids=str)
+])
 def test_what_cannot_be_drawn_is_told(call: Callable[[], Any], kind: type[Exception], says: str) -> None:
     from matplotlib import pyplot
     with pytest.raises(kind, match=says):

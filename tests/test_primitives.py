@@ -488,7 +488,7 @@ def test_a_row_takes_as_many_arguments_as_its_partials_say(p: Primitive) -> None
 
 
 @every_row
-@pytest.mark.parametrize("x", ["1", None, [1.0], 1j, object(), b"1"], ids=repr)
+@pytest.mark.parametrize("x", ["1", None, [1.0], 1j, object(), b"1"])
 def test_a_row_refuses_what_is_no_number(p: Primitive, x: Any) -> None:
     for rest in (0.5, Value(0.5)):
         with pytest.raises(TypeError, match=p.name):

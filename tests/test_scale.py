@@ -44,7 +44,7 @@ def child(f: Callable[..., None], *args: Any, **variables: str) -> str:
 # ---- depth and width
 
 def chain(n: int) -> tuple[Value, Value]:
-    """The pair of x and y = xⁿ⁺¹, by n multiplications."""
+    """The pair of x, which is used n + 1 times, and y = xⁿ⁺¹, by n multiplications."""
     x = y = Value(1.0)
     for _ in range(n):
         y = y * x
@@ -88,6 +88,15 @@ def live_deep_in_a_small_thread(n: int) -> None:
     assert not failures, failures
 
 
+def add_up(n: int) -> None:
+    """A sum of n leaves."""
+    xs = [Value(i) for i in range(n)]
+    total = sum(xs, Value(0.0))
+    total.backward()
+    assert total.data == n * (n - 1) / 2
+    assert {x.grad for x in xs} == {1.0}
+
+
 def differentiate_twice(n: int) -> None:
     sys.setrecursionlimit(200)
     x, y = chain(n)
@@ -108,38 +117,26 @@ def exit_with(n: int) -> None:
     print("done")
 
 
-def test_a_chain_of_a_million_nodes_lives_and_dies_without_recursion() -> None:
+@pytest.mark.slow
+def test_a_chain_of_a_million_nodes_and_uses_of_a_leaf_lives_and_dies_without_recursion() -> None:
     child(live_deep, MILLION)
 
 
+@pytest.mark.slow
+def test_a_million_terms() -> None:
+    child(add_up, MILLION)
+
+
 def test_a_deep_chain_lives_in_a_thread_with_a_small_stack() -> None:
-    child(live_deep_in_a_small_thread, MILLION // 5)
+    child(live_deep_in_a_small_thread, 50_000)
 
 
 def test_a_deep_chain_has_a_second_derivative() -> None:
-    child(differentiate_twice, MILLION // 10)
+    child(differentiate_twice, 20_000)
 
 
 def test_the_interpreter_exits_with_a_deep_graph_alive() -> None:
-    assert child(exit_with, MILLION // 5) == "done"
-
-
-def test_a_million_terms() -> None:
-    xs = [Value(i) for i in range(MILLION)]
-    total = sum(xs, Value(0.0))
-    total.backward()
-    assert total.data == MILLION * (MILLION - 1) / 2
-    assert {x.grad for x in xs} == {1.0}
-
-
-def test_a_leaf_used_a_million_times() -> None:
-    x = Value(3.0)
-    total = Value(0.0)
-    for _ in range(MILLION):
-        total = total + x
-    total.backward()
-    assert x.grad == MILLION
-    assert total.data == 3 * MILLION
+    assert child(exit_with, 100_000) == "done"
 
 
 def test_two_to_the_sixty_paths() -> None:
