@@ -29,7 +29,8 @@ LONGEST, DEEPEST = 10_000, 200   # characters; open brackets, signs and powers
 CONSTANTS = {"pi": math.pi, "e": math.e}
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(functions, name) for name in functions.__all__ if name not in ("softmax", "log_softmax", "where")},
+    **{name: getattr(functions, name) for name in functions.__all__
+       if name not in ("softmax", "log_softmax", "where", "polygamma")},
     "abs": primitives.abs_, "ln": primitives.log,
     "max": primitives.maximum, "min": primitives.minimum, "round": primitives.round_,
 }

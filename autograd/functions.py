@@ -6,6 +6,7 @@ Each takes a Value, a number or an array, and gives the same; the ones of two ar
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, Protocol, overload
 
@@ -129,7 +130,6 @@ sigmoid: Unary = p.sigmoid
 softplus: Unary = p.softplus
 lgamma: Unary = p.lgamma
 digamma: Unary = p.digamma
-polygamma: Binary = p.polygamma
 relu: Unary = p.relu
 step: Unary = p.step
 sign: Unary = p.sign
@@ -171,6 +171,17 @@ def norm(*xs: Any) -> Any:
     (5.0, 1e+200)
     """
     return p.hypot(*_several(xs, "norm"))
+
+
+def polygamma(n: int, x: Any) -> Any:
+    """ψ⁽ⁿ⁾(x), the n-th derivative of `digamma`; n is a whole number from 0 on, and no variable.
+
+    >>> polygamma(1, 1.0)
+    1.6449340668482264
+    """
+    if not hasattr(n, "__index__") or n < 0:
+        raise ValueError(f"polygamma({n!r}, …): the order is a whole number, 0, 1, 2, …")
+    return p.polygamma(operator.index(n))(x)
 
 
 def heaviside(x: Any) -> Any:

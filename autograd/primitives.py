@@ -26,13 +26,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 from . import special
 from .primitive import PRIMITIVES, Primitive
 
 POSITIVE, UNIT = (0.2, 4.0), (-0.9, 0.9)
+_GAMMA_POLES, _RAISED = "its poles are 0, -1, -2, …", str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Rows that are mentioned above their own line.
 abs_: Primitive
@@ -42,7 +43,6 @@ digamma: Primitive
 equals: Primitive
 exceeds: Primitive
 floor_divide: Primitive
-polygamma: Primitive
 pow_: Primitive
 round_: Primitive
 sigmoid: Primitive
@@ -51,6 +51,19 @@ sign: Primitive
 strong_div: Primitive
 strong_mul: Primitive
 trigamma: Primitive
+
+
+@cache
+def polygamma(n: int) -> Primitive:
+    """The row of ψ⁽ⁿ⁾, a row for every order: an order has no slope. Those beyond 6 are made when they are asked for."""
+    if n < 2:
+        return trigamma if n else digamma
+    row = Primitive(f"polygamma{n}", value=lambda x: special.polygamma(n, x), partials=lambda y, x: (polygamma(n + 1)(x),),
+                    array=special.polygamma_array(n), pole=lambda x: math.inf if n % 2 else math.nan,
+                    latex=rf"\psi^{{{{({n})}}}}({{0}})", text=f"ψ⁽{str(n).translate(_RAISED)}⁾({{0}})", symbol="ψ⁽ⁿ⁾",
+                    domain=POSITIVE, advice=_GAMMA_POLES)
+    row.builtin = True
+    return row
 
 
 def total(terms: Sequence[Any]) -> Any:
@@ -332,18 +345,17 @@ erf = Primitive("erf", value=math.erf, partials=lambda y, x: (2 / math.sqrt(math
 erfc = Primitive("erfc", value=math.erfc, partials=lambda y, x: (-2 / math.sqrt(math.pi) * exp(-(x * x)),))
 
 # log Γ and its derivatives.
-_GAMMA_POLES = "its poles are 0, -1, -2, …"
 lgamma = Primitive("lgamma", value=special.lgamma, partials=lambda y, x: (digamma(x),), array=special.lgamma_array,
                    pole=lambda x: math.inf, latex=r"\log \Gamma({0})", text="log Γ({0})", binds=8, symbol="log Γ",
                    domain=POSITIVE, advice=_GAMMA_POLES)
 digamma = Primitive("digamma", value=special.digamma, partials=lambda y, x: (trigamma(x),), array=special.digamma_array,
                     latex=r"\psi({0})", text="ψ({0})", symbol="ψ", domain=POSITIVE, advice=_GAMMA_POLES)
-trigamma = Primitive("trigamma", value=lambda x: special.polygamma(1, x), partials=lambda y, x: (polygamma(2.0, x),),
+trigamma = Primitive("trigamma", value=lambda x: special.polygamma(1, x), partials=lambda y, x: (polygamma(2)(x),),
                      array=special.trigamma_array, pole=lambda x: math.nan if x == -math.inf else math.inf,
                      latex=r"\psi'({0})", text="ψ′({0})", symbol="ψ′", domain=POSITIVE, advice=_GAMMA_POLES)
-polygamma = Primitive("polygamma", value=special.polygamma, partials=lambda y, n, x: (math.nan, polygamma(n + 1, x)),
-                      latex=r"\psi^{{({0})}}({1})", text="ψ⁽{0}⁾({1})", symbol="ψ⁽ⁿ⁾",
-                      advice="its order is a whole number from 0 on, and " + _GAMMA_POLES)
 
+
+for _n in range(2, 7):
+    polygamma(_n)
 for _row in PRIMITIVES.values():   # what follows is users' own
     _row.builtin = True

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from autograd import Primitive, Value, compile, grad, primitive
+from autograd import Primitive, Value, compile, functions, grad, primitive, special
 from autograd.special import BITS, _fixed, digamma, digamma_array, lgamma, lgamma_array, polygamma, trigamma_array
 
 ROOT = 1.4616321449683623   # of ψ
@@ -249,23 +249,28 @@ def test_the_form_for_arrays_is_calls_and_operators_alone(n: int) -> None:
 
 # ---- the rows of the table
 
-ROWS = [primitive(name) for name in ("lgamma", "digamma", "trigamma")]
+ROWS = [primitive(name) for name in ("lgamma", "digamma", "trigamma", "polygamma2", "polygamma3", "polygamma6")]
 AT = [0.3, 1.0, 1.4616321449683623, 2.0, 2.7, 9.5, 40.0, -0.3, -2.6, 1e-5]
 
 
 def test_each_is_the_slope_of_the_one_before() -> None:
     for x in AT:
-        for k, row in enumerate(ROWS):
+        for k, row in enumerate(ROWS[:5]):
             v = Value(x)
             y = row(v)
-            for n in range(k, 4):
+            for n in range(k, k + 3):
                 assert y.data == pytest.approx(lgamma(x) if n == 0 else polygamma(n - 1, x), rel=1e-14, abs=1e-14)
                 y = grad(y, v)
-        order, v = Value(2.0), Value(x)
-        y = primitive("polygamma")(order, v)
-        assert grad(y, v).data == polygamma(3, x)
-        with pytest.raises(FloatingPointError, match="polygamma"):
-            y.backward()   # there is no slope in the order
+
+
+def test_an_order_of_values_is_a_whole_number() -> None:
+    x = Value(0.7)
+    for n in range(9):
+        assert functions.polygamma(n, x).data == polygamma(n, 0.7)
+        assert grad(functions.polygamma(n, x), x).data == polygamma(n + 1, 0.7)
+    for bad in (-1, 0.5, "2", Value(1.0)):
+        with pytest.raises(ValueError, match="the order is a whole number"):
+            functions.polygamma(bad, x)  # type: ignore[arg-type]
 
 
 def test_poles_are_errors_that_name_the_node() -> None:
@@ -279,11 +284,21 @@ def test_poles_are_errors_that_name_the_node() -> None:
 def test_compiled(row: Primitive, backend: str) -> None:
     x = Value(0.5)
     f = compile(row(x), [x], batch=0, backend=backend)
-    slopes: Any = []
-    if row.name == "trigamma" and backend == "llvm":   # whose slope has no array form
-        values = f(np.array(AT[:7]))
-    else:
-        values, slopes = f.value_and_grad(np.array(AT[:7]))
-    assert values == pytest.approx([row(z) for z in AT[:7]], rel=1e-13, abs=1e-13)
-    for slope, z in zip(slopes, AT, strict=False):
-        assert slope == pytest.approx(grad(row(v := Value(z)), v).data, rel=1e-13)
+    values, slopes = f.value_and_grad(np.array(AT))
+    assert values == pytest.approx([row(z) for z in AT], rel=1e-13, abs=1e-13)
+    for slope, z in zip(slopes, AT, strict=True):
+        assert slope == pytest.approx(grad(row(v := Value(z)), v).data, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_the_form_for_arrays_of_any_order(n: int) -> None:
+    chance = random.Random(n)
+    above = [chance.choice((chance.uniform(0.01, 30), 2.0 ** chance.uniform(-60, 60))) for _ in range(300)]
+    below = [-chance.uniform(0.3, 30) for _ in range(300)]
+    with np.errstate(all="ignore"):
+        for x, y in zip(above, special.polygamma_array(n)(np, np.array(above)), strict=True):
+            assert abs(y - polygamma(n, x)) <= 4 * math.ulp(polygamma(n, x)), x
+        for x, y in zip(below, special.polygamma_array(n)(np, np.array(below)), strict=True):
+            assert abs(y - polygamma(n, x)) <= 1e-12 * max(abs(polygamma(n, x)), abs(polygamma(n, 1 - x))), x
+        poles = special.polygamma_array(n)(np, np.array([0.0, -0.0, -3.0]))
+    assert all(poles == math.inf) if n % 2 else all(np.isnan(poles))
