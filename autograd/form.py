@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 __all__ = ["ALIASES", "Argument", "Call", "Formula", "UnreadableError", "calls", "expanded", "is_condition", "read",
            "takes_condition"]
 
-ALIASES = {"abs": "absolute", "fabs": "absolute", "true_divide": "divide", "pow": "power", "acos": "arccos", "acosh": "arccosh",
-           "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2", "atanh": "arctanh"}
+ALIASES = {"abs": "absolute", "fabs": "absolute", "true_divide": "divide", "mod": "remainder", "pow": "power",
+           "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
+           "atanh": "arctanh"}
 
 # Functions that give yes or no for every number.
 CONDITIONS = frozenset(("equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
@@ -179,7 +180,7 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "minimum": lambda xp, a, b: xp.where((a < b) | (a != a), a, b),
     "clip": lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
     "logaddexp": lambda xp, a, b: xp.where(a == b, a + math.log(2), xp.maximum(a, b) + xp.log1p(xp.exp(-xp.abs(a - b)))),
-    "remainder": _remainder, "mod": _remainder, "floor_divide": _floor_divide,
+    "remainder": _remainder, "floor_divide": _floor_divide,
 }
 
 

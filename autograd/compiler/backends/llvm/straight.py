@@ -114,12 +114,11 @@ class StraightProgram(LoopProgram):
             inner = Code(s.lanes)
             y = applied(inner, op, [f"%x{k}" for k in range(len(xs))])
             self.defined[key] = f"@row{len(self.defined)}" if len(inner.lines) > _SHORT else ""
-            if not self.defined[key]:
-                return applied(s, op, xs)
-            given = ", ".join([f"{s.type} %x{k}" for k in range(len(xs))])
-            self.functions.append("\n".join([f"define internal {s.type} {self.defined[key]}({given}) noinline {{", "entry:",
-                                             *inner.lines, f"  ret {s.type} {y}", "}"]))
-            self.declared |= inner.declared
+            if self.defined[key]:
+                given = ", ".join([f"{s.type} %x{k}" for k in range(len(xs))])
+                self.functions.append("\n".join([f"define internal {s.type} {self.defined[key]}({given}) noinline {{", "entry:",
+                                                 *inner.lines, f"  ret {s.type} {y}", "}"]))
+                self.declared |= inner.declared
         if not self.defined[key]:
             return applied(s, op, xs)
         return s.let(f"call {s.type} {self.defined[key]}({', '.join([f'{s.type} {x}' for x in xs])})")
