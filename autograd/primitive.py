@@ -72,6 +72,7 @@ class Primitive:
     symbol    what a box of a picture shows; its name by default
     domain    an interval inside which it is smooth, for tests
     kink      (*xs) → 0 where a slope jumps or is a matter of convention; None where there is no such point
+    flat      whether its partials are piecewise constant: one that is 0 then stands for no dependence at all
     advice    what to do where it has no number: the last words of the error
     arity     how many arguments it takes, as `partials` says; None for any number
 
@@ -83,15 +84,15 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "is_ufunc", "kink", "latex",
-                 "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
+    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "flat", "is_ufunc", "kink",
+                 "latex", "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
                  overflow: Callable[..., float] = lambda *xs: math.inf,
                  latex: str | None = None, text: str | None = None, binds: int = 9, symbol: str | None = None,
                  domain: tuple[float, float] = (-3.0, 3.0), kink: Callable[..., Any] | None = None,
-                 advice: str = "") -> None:
+                 flat: bool = False, advice: str = "") -> None:
         if not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f"Primitive({bounded(name)}): the name must be a Python identifier")
         known = PRIMITIVES.get(name)
@@ -102,7 +103,7 @@ class Primitive:
         self._given = array
         self._formulas: dict[int, Formula | float] = {}
         self.latex, self.text, self.binds, self.symbol = latex, text, binds, name if symbol is None else symbol
-        self.domain, self.kink, self.advice = domain, kink, advice
+        self.domain, self.kink, self.flat, self.advice = domain, kink, flat, advice
         self.builtin: bool = False
         code = getattr(partials, "__code__", None)
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..conversion import TraceError
-from ..derive import formulas, product
 from ..graph import topological
 from ..recording import recording
 from ..structure import leaves_of, shaped
-from ..sweep import dependents, reverse
+from ..sweep import dependents, formulas, product, reverse
 from ..value import Result, Value, literal
 
-__all__ = ["Symbol", "collector_off", "cut", "gradient", "rebuild", "tracing"]
+__all__ = ["Symbol", "collector_off", "conditions", "cut", "gradient", "rebuild", "tracing"]
 
 
 def _refused(what: str, instead: str) -> Any:
@@ -81,7 +80,7 @@ def gradient(seeds: dict[Value, Any], xs: Sequence[Value], order: Sequence[Value
     order   the nodes from the xs up to the y, in topological order
     """
     with tracing():
-        adjoint = reverse(order, seeds, dependents(order, xs), formulas, product)
+        adjoint = reverse(order, seeds, formulas, product, dependents(order, xs))
         found = [adjoint.get(x, 0.0) for x in xs]
     return [x if isinstance(x, Value) else literal(x) for x in found]
 
@@ -93,18 +92,49 @@ def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
         return outputs, arguments
     made: dict[Value, Value] = {v: Symbol(v.label) for v in inputs}
     with tracing():
-        rebuild(topological(*leaves_of(outputs), stop=made), made)
+        rebuild(leaves_of(outputs), made)
     return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
 
 
-def rebuild(order: Sequence[Value], made: dict[Value, Value]) -> None:
-    """Make every node of `order` anew that `made` has not, out of what it has in place of its arguments."""
-    for v in order:
+def rebuild(roots: Iterable[Value], made: dict[Value, Value]) -> None:
+    """Make the roots anew, and what they need, out of what `made` has in place of some nodes: from their arguments, and a
+    derivative from what it is a derivative of, so that it is right for the new numbers, or raises."""
+    inner, derived = _parted(roots, made)
+    for v in derived:
+        if v not in made:
+            derivation, _ = v.origin
+            rebuild(derivation.inputs(), made)
+            found = derivation.again(made)
+            made |= {u: found[u.origin[1]] for u in derived if u.origin[0] is derivation}
+    for v in inner:
         if v not in made:
             made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
             if v.op:
                 made[v].label = v.label
+
+
+def conditions(roots: Sequence[Value], stop: Collection[Value]) -> list[Value]:
+    """What has to have a number, that the roots may have one: where there is no value, there is no derivative."""
+    found: dict[Value, None] = {}
+    while roots:
+        _, derived = _parted(roots, stop)
+        derivations = {id(v.origin[0]): v.origin[0] for v in derived}.values()
+        found |= dict.fromkeys([y for derivation in derivations for y in derivation.roots()])
+        roots = [v for derivation in derivations for v in derivation.inputs()]
+    return [y for y in found if any([v.op and (v.op.advice or not v.op.builtin) for v in topological(y, stop=stop)])]
+
+
+def _parted(roots: Iterable[Value], stop: Collection[Value]) -> tuple[list[Value], list[Any]]:
+    """The nodes from `stop` up to the roots, without derivatives and what is below them, and those derivatives."""
+    roots = [v for v in roots if v not in stop]
+    order = topological(*roots, stop=stop)
+    derived = {v for v in order if getattr(v, "origin", None)}
+    if not derived:
+        return order, []
+    inner = topological(*[v for v in roots if v not in derived], stop=derived.union(stop))
+    needed = derived.intersection([*roots, *[a for v in inner for a in v.args]])
+    return inner, [v for v in order if v in needed]
 
 
 @contextmanager
