@@ -262,8 +262,8 @@ logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda
 step = Primitive("step", flat=True, kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0),
                  partials=lambda y, x: (0.0,), array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
 sign = Primitive("sign", flat=True, symbol="sgn", kink=lambda x: x,
-                 value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,), array=lambda xp, x: xp.sign(x),
-                 latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
+                 value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,),
+                 array=lambda xp, x: xp.sign(x), latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
 exceeds = Primitive("exceeds", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
                     partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
                     array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
