@@ -22,7 +22,7 @@ from .backends.chunks import finite
 from .backends.python import python_function
 from .program import Program
 from .simplify import simplify
-from .trace import collector_off, conditions, gradient, rebuild
+from .trace import collector_off, condition, gradient, rebuild
 
 __all__ = ["Function", "Plan"]
 
@@ -32,7 +32,7 @@ class Function:
 
     leaves, shapes   of every argument: its Values in order, its shape (None if it is irregular)
     ys               the outputs, one after another
-    conditions       what has to have a number too: of outputs that are derivatives, what was differentiated
+    condition        of outputs that are derivatives, what has to be finite too, or None
     order            the nodes between the arguments and all of these, arguments before results
     captured         other leaves, whose numbers are read at every call
     """
@@ -50,8 +50,9 @@ class Function:
             if not isinstance(y, (Value, float, int)):
                 raise TypeError(f"compile(): an output is {bounded(y)}: outputs are Values of the graph, or lists of them")
         self.ys = [y if isinstance(y, Value) else literal(float(y)) for y in leaves_of(outputs)]
-        self.conditions = conditions(self.ys, known)
-        self.order = topological(*self.ys, *self.conditions, stop=known)
+        self.order = topological(*self.ys, stop=known)
+        self.condition, more = condition(self.order, known)
+        self.order += more
         self.captured = [v for v in self.order if not (v.args or v.constant or v.symbolic or v in known)]
 
 
@@ -89,7 +90,7 @@ class Plan:
         summed = bool(f.reduce and batched)
         parts = [(summed, 0, f.outputs)]
         parts += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
-        parts += [(False, HIDDEN, f.conditions)] * bool(f.conditions)
+        parts += [(False, HIDDEN, f.condition)] * (f.condition is not None)
         parts.sort(key=lambda part: not part[0])
         self.pieces = [Piece(*part, len(leaves_of(part[2])), shape_of(part[2])) for part in parts]
         self.xs = [v for piece in self.pieces if piece.place > 0 for v in f.leaves[self.wrt[piece.place - 1]]]
@@ -103,7 +104,7 @@ class Plan:
     def _ends(self) -> list[Value]:
         """What the program computes: the outputs, and the derivatives by `xs`."""
         slopes = gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else []
-        return [*self.f.ys, *slopes, *self.f.conditions]
+        return [*self.f.ys, *slopes, *([] if self.f.condition is None else [self.f.condition])]
 
     def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
         shared, varying = self._inputs()
@@ -238,9 +239,9 @@ class Plan:
         f, (shared, varying) = self.f, self._inputs()
         made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip([*shared, *varying], x, strict=True)}
         with recording():
-            rebuild([*f.ys, *f.conditions], made)
+            rebuild(f.ys, made)
             slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
-            return [*[made[y].data for y in f.ys], *slopes, *[made[y].data for y in f.conditions]]
+            return [*[made[y].data for y in f.ys], *slopes, *[0.0] * (f.condition is not None)]
 
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""

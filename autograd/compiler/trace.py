@@ -16,12 +16,13 @@ from typing import Any, NoReturn
 
 from ..conversion import TraceError
 from ..graph import topological
+from ..primitives import exp, pow_, total
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..sweep import dependents, formulas, product, reverse
 from ..value import Result, Value, literal
 
-__all__ = ["Symbol", "collector_off", "conditions", "cut", "gradient", "rebuild", "tracing"]
+__all__ = ["Symbol", "collector_off", "condition", "cut", "gradient", "rebuild", "tracing"]
 
 
 def _refused(what: str, instead: str) -> Any:
@@ -114,22 +115,36 @@ def rebuild(roots: Iterable[Value], made: dict[Value, Value]) -> None:
                 made[v].label = v.label
 
 
-def conditions(roots: Sequence[Value], stop: Collection[Value]) -> list[Value]:
-    """What has to have a number, that the roots may have one: where there is no value, there is no derivative."""
-    found: dict[Value, None] = {}
-    while roots:
-        _, derived = _parted(roots, stop)
-        derivations = {id(v.origin[0]): v.origin[0] for v in derived}.values()
-        found |= dict.fromkeys([y for derivation in derivations for y in derivation.roots()])
-        roots = [v for derivation in derivations for v in derivation.inputs()]
-    return [y for y in found if any([v.op and (v.op.advice or not v.op.builtin) for v in topological(y, stop=stop)])]
+def condition(order: Sequence[Value], stop: Collection[Value]) -> tuple[Value | None, list[Value]]:
+    """What has to be finite, that the derivatives in `order` may be: where there is no value, there is no derivative.
+
+    It is the sum of the results that may fail to be numbers, among what was differentiated and is not in `order` itself.
+    With the nodes that it needs beyond `order`, in topological order.
+    """
+    known, more, new = {*order, *stop}, [], order
+    while derivations := {id(v.origin[0]): v.origin[0] for v in new if hasattr(v, "origin")}.values():
+        new = topological(*[v for by in derivations for v in by.inputs() if v not in known], stop=known)
+        known.update(new)
+        more += new
+    if not (found := [v for v in more if _may_fail(v)]):
+        return None, []
+    with tracing():
+        return total(found), more
+
+
+def _may_fail(v: Value) -> bool:
+    """Whether there are finite arguments for which it is no number. (Where exp has advice, it is infinite.)"""
+    op = v.op
+    if op is None or (op.builtin and (not op.advice or op is exp)):
+        return False
+    return not (op is pow_ and v.args[1].constant and v.args[1]._data >= 0 and v.args[1]._data % 1 == 0)
 
 
 def _parted(roots: Iterable[Value], stop: Collection[Value]) -> tuple[list[Value], list[Any]]:
     """The nodes from `stop` up to the roots, without derivatives and what is below them, and those derivatives."""
     roots = [v for v in roots if v not in stop]
     order = topological(*roots, stop=stop)
-    derived = {v for v in order if getattr(v, "origin", None)}
+    derived = {v for v in order if hasattr(v, "origin")}
     if not derived:
         return order, []
     inner = topological(*[v for v in roots if v not in derived], stop=derived.union(stop))
