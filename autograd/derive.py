@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, overload
 from .conversion import bounded, to_float
 from .faults import check_unchanged
 from .graph import topological
+from .guard import guarded
 from .recording import recording
 from .structure import leaves_of, nested, shaped, variables
 from .value import Constant, Value, literal
@@ -256,7 +257,7 @@ def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int],
     token = _DEPTH.set(depth + 1)
     try:
         with recording():   # whatever no_grad stands around it: a derivative was asked for
-            output = f(*made, **given)
+            output = guarded(f, *made, **given)
     finally:
         _DEPTH.reset(token)
     at = leaves_of(tuple([args[i] for i in chosen]))

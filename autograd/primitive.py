@@ -16,13 +16,14 @@ from typing import Any
 from .conversion import bounded, to_float
 from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "errstate", "primitive"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
 _CARRIERS: list[type] = []             # classes that have the rows as methods
 _VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
+_DEFERRED: ContextVar[list[Exception] | None] = ContextVar("autograd_deferred", default=None)
 
 
 @contextmanager
@@ -48,6 +49,17 @@ def errstate(*, invalid: str | None = None, divide: str | None = None) -> Iterat
         yield
     finally:
         _IGNORED.reset(token)
+
+
+@contextmanager
+def deferred() -> Iterator[list[Exception]]:
+    """Within it, what would be raised is collected, and the operation gives IEEE's answer: guard.py decides what to raise."""
+    errors: list[Exception] = []
+    token = _DEFERRED.set(errors)
+    try:
+        yield errors
+    finally:
+        _DEFERRED.reset(token)
 
 
 class Primitive:
@@ -139,7 +151,11 @@ class Primitive:
             if ("divide" if math.isinf(y) else "invalid") in _IGNORED.get():
                 return y
             of = ", ".join([f"node {bounded(name)}" for name in names if name is not None])
-            raise type(error)(f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}") from None
+            found = type(error)(f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}")
+            if (errors := _DEFERRED.get()) is None:
+                raise found from None
+            errors.append(found)
+            return y
 
     def ieee(self, *xs: float) -> float:
         """f of floats, never raising: nan where it is invalid, ±inf at a pole."""

@@ -24,7 +24,7 @@ FLOORS = {
         "autograd.graph", "autograd.sweep", "autograd.zeros | autograd.faults",
         "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
-        "autograd.derive",
+        "autograd.guard", "autograd.derive",
         "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__"],
     "the compiler, stage by stage": [
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify", "autograd.compiler.instructions",

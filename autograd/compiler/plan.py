@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 from ..conversion import TraceError, bounded, to_float
 from ..derive import adjoints
 from ..graph import topological
+from ..guard import settle
+from ..primitive import deferred
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..value import Value, literal
@@ -239,7 +241,9 @@ class Plan:
         f, (shared, varying) = self.f, self._inputs()
         made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip([*shared, *varying], x, strict=True)}
         with recording():
-            rebuild(f.ys, made)
+            with deferred() as errors:
+                rebuild(f.ys, made, errors)
+            settle(errors, [made[y] for y in f.ys], all_of_them=False)
             slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
             return [*[made[y].data for y in f.ys], *slopes, *[0.0] * (f.condition is not None)]
 
