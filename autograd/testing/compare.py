@@ -11,17 +11,18 @@ first order): two ways may differ by a few times that. Where that says nothing t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..graph import topological
 from ..primitive import errstate
 from ..primitives import add
 from ..sweep import numbers
 from ..value import Value
-from .ways import Outcome, Way
+from .ways import Outcome, Unjudged, Way, built, targets
 
-__all__ = ["Disagreement", "bounds", "clusters", "same", "ulps"]
+__all__ = ["Disagreement", "bounds", "clusters", "compared", "same", "ulps"]
 
 SAFE = 290.0     # decimal orders: products that stay below need no particular order
 FACTOR = 16.0    # two ways may differ by so many times the bound: each has its own order of sums, and functions' last places
@@ -96,14 +97,18 @@ def ulps(found: float, expected: float) -> float:
 def same(a: Outcome, b: Outcome, off: Sequence[float]) -> bool:
     """Whether two outcomes are one: the same kind of error, or numbers no further apart than `off` allows.
 
-    A nan is the same as a nan, and an infinity as the same infinity.
+    A nan is the same as a nan, and an infinity as the same infinity. Who is `Unjudged` contradicts nobody, and who knows only
+    how far off he is (differences, other libraries) does not contradict an error.
     """
+    if isinstance(b.error, Unjudged) or (b.off and a.error):
+        return True
     if a.error or b.error:
         return a.kind == b.kind
     if len(a.numbers) != len(b.numbers):
         return False
-    return all([x == y or (x != x and y != y) or bound == math.inf or abs(x - y) <= FACTOR * bound + 1e-300
-                for x, y, bound in zip(a.numbers, b.numbers, off, strict=True)])
+    own = b.off or [0.0] * len(off)
+    return all([x == y or (x != x and y != y) or bound == math.inf or abs(x - y) <= FACTOR * bound + more + 1e-300
+                for x, y, bound, more in zip(a.numbers, b.numbers, off, own, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -149,3 +154,14 @@ def clusters(order: int, outcomes: Sequence[tuple[Way, Outcome]], off: Sequence[
             else:
                 ways.append(way)
     return [Disagreement(order, reference, expected, tuple(ways), found) for found, ways in apart]
+
+
+def compared(f: Callable[..., Any], args: tuple[Any, ...], order: int,
+             among: Sequence[Way]) -> tuple[list[tuple[Way, Outcome]], list[float]]:
+    """(what every way gives, how far each number may be off: inf where that is not known)."""
+    outcomes = [(way, way(f, args)) for way in among]
+    try:
+        off = bounds(targets(order, *built(f, args)))
+    except Exception:   # the ways themselves tell
+        off = [math.inf] * max([len(found.numbers) for _, found in outcomes])
+    return outcomes, off

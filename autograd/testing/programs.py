@@ -22,6 +22,9 @@ from typing import Any, Protocol
 
 from .. import functions
 from ..primitive import PRIMITIVES, Primitive, primitive
+from ..primitives import shift
+from ..recording import no_grad
+from ..value import Value
 
 __all__ = ["LAYOUTS", "Chance", "Program", "expression", "network", "rows", "simpler", "special_program"]
 
@@ -155,16 +158,16 @@ class Program:
             text = _text(word, [texts[a] if isinstance(a, int) else _written(a) for a in places])
             place = len(self.at) + i
             if i == len(self.steps) - 1:
-                return [*lines, f"return {text[1:-1] if text.startswith('(') and _whole(text) else text}"]
+                return [*lines, f"return {text[1:-1] if text.startswith('(') and _bracketed(text) else text}"]
             if uses.count(place) > 1 or len(text) > 70:
                 texts.append(name := next(free))
-                lines.append(f"{name} = {text[1:-1] if text.startswith('(') and _whole(text) else text}")
+                lines.append(f"{name} = {text[1:-1] if text.startswith('(') and _bracketed(text) else text}")
             else:
                 texts.append(text)
         return [*lines, f"return {texts[-1]}"]
 
 
-def _whole(text: str) -> bool:
+def _bracketed(text: str) -> bool:
     """Whether the bracket that opens a text closes at its end."""
     depth = 0
     for i, c in enumerate(text):
@@ -189,7 +192,7 @@ def _text(word: str, args: Sequence[str]) -> str:
     if word in _SIGNS:
         form = _SIGNS[word][0].format(*[f"({x})" if x.startswith("-") else x for x in args])
         return form if word == "abs" else f"({form})"
-    args = [x[1:-1] if x.startswith("(") and _whole(x) else x for x in args]
+    args = [x[1:-1] if x.startswith("(") and _bracketed(x) else x for x in args]
     if word in ("softmax", "log_softmax"):
         return f"{word}({', '.join(args)})[0]"
     name = _name(word)
@@ -216,8 +219,10 @@ _TABLE = frozenset(PRIMITIVES)   # further derivatives of log Γ become rows whe
 
 
 def rows(smooth: bool = False) -> list[Primitive]:
-    """The rows of the table, users' own too; smooth: those without a kink."""
-    return [p for p in PRIMITIVES.values() if (p.kink is None or not smooth) and (p.name in _TABLE or not p.builtin)]
+    """The rows of the table, users' own too; smooth: those without a kink. Not `shift`, whose slopes cancel only where it is
+    used in a derivative."""
+    return [p for p in PRIMITIVES.values()
+            if (p.kink is None or not smooth) and (p.name in _TABLE or not p.builtin) and p is not shift]
 
 
 # ---- drawing
@@ -233,7 +238,8 @@ class _Growing:
         """One step more: its place."""
         self.steps.append((word, args))
         try:
-            y = _function(word)(*[self.numbers[a] if isinstance(a, int) else a for a in args])
+            with no_grad():   # of Values: Python's own floats go on to complex numbers
+                y = _function(word)(*[Value(self.numbers[a] if isinstance(a, int) else a) for a in args]).data
         except (ArithmeticError, ValueError):
             y = math.nan
         self.numbers.append(y)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .compare import Disagreement, bounds, clusters
+from .compare import Disagreement, clusters, compared
 from .programs import LAYOUTS, WHOLE, Program, expression, network, simpler, special_program
-from .ways import Outcome, Way, backends, built, outcome, targets, ways
+from .ways import Way, backends, ways
 
 __all__ = ["Finding", "Session", "drawn", "shrunk"]
 
-TRIES = 400      # how many shorter programs are tried for one disagreement
+TRIES = 300      # how many shorter programs are tried for one disagreement
 EXAMPLES = 3     # how many disagreements of one kind are made short; the others are counted
 
 
@@ -74,7 +74,7 @@ class Session:
         program, new = drawn(self.seed, k), []
         self.programs += 1
         for order in self.orders:
-            outcomes, off = compared(program, order, self._ways(order, k))
+            outcomes, off = compared(program, program.args, order, self._ways(order, k))
             self.comparisons += len(outcomes) - 1
             self.unjudged += math.inf in off
             for disagreement in clusters(order, outcomes, off):
@@ -83,9 +83,9 @@ class Session:
         return new
 
     def _ways(self, order: int, k: int) -> list[Way]:
-        """On Python's backend and one other: machine code costs more time than all the rest."""
+        """Compiled on Python's backend and one other, which is machine code for a third: it costs more time than all the rest."""
         _, *arrays = backends()
-        return [*ways(order, ["python", *([arrays[k // 8 % len(arrays)]] if arrays else [])]), *self.others(order)]
+        return [*ways(order, ["python", *arrays[:1] if k // 8 % 3 else arrays[-1:]]), *self.others(order)]
 
     def _found(self, program: Program, disagreement: Disagreement, k: int) -> list[Finding]:
         names = {re.sub(r", backend='\w+'", "", way.name) for way in disagreement.ways}
@@ -106,21 +106,6 @@ class Session:
         return []
 
 
-def compared(program: Program, order: int, among: Sequence[Way]) -> tuple[list[tuple[Way, Outcome]], list[float]]:
-    """What every way gives, and how far two may be apart."""
-    args = program.args
-    outcomes = [(way, way(program, args)) for way in among]
-    count = next((len(found.numbers) for _, found in outcomes if not found.error), 0)
-    return outcomes, allowed(program, order, count)
-
-
-def allowed(program: Callable[..., Any], order: int, count: int) -> list[float]:
-    """The bounds of what the ways of an order compute; inf for each of `count` numbers where there are none."""
-    made: list[list[float]] = []
-    failed = outcome(lambda: made.append(bounds(targets(order, *built(program, program.args)))) or ())  # type: ignore
-    return made[0] if not failed.error else [math.inf] * count
-
-
 def shrunk(program: Program, disagreement: Disagreement) -> tuple[Program, Disagreement]:
     """A shorter program that shows a disagreement of the same kind between the same two ways."""
     pair = [disagreement.reference, disagreement.ways[0]]
@@ -132,7 +117,7 @@ def shrunk(program: Program, disagreement: Disagreement) -> tuple[Program, Disag
                 continue
             seen.add(shorter)
             tries += 1
-            found = clusters(disagreement.order, *compared(shorter, disagreement.order, pair))
+            found = clusters(disagreement.order, *compared(shorter, shorter.args, disagreement.order, pair))
             if found and found[0].kind == disagreement.kind:
                 program, disagreement, going = shorter, replace(found[0], ways=(pair[1],)), True
                 break

@@ -23,9 +23,13 @@ from ..derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from ..structure import leaves_of, shaped, variables
 from ..value import Value, literal
 
-__all__ = ["Outcome", "Way", "backends", "built", "outcome", "targets", "ways"]
+__all__ = ["Outcome", "Unjudged", "Way", "backends", "built", "outcome", "targets", "ways"]
 
-Run = Callable[[Callable[..., Any], tuple[Any, ...]], Sequence[Any]]
+Run = Callable[[Callable[..., Any], tuple[Any, ...]], "Sequence[Any] | Outcome"]
+
+
+class Unjudged(Exception):
+    """A way has nothing to say here."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Numbers, or an error."""
+    """Numbers, or an error.
+
+    off   how far each number may be off by itself, whatever the function's rounding errors are: of differences, say
+    """
 
     numbers: tuple[float, ...] = ()
     error: Exception | None = None
+    off: tuple[float, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -59,12 +67,14 @@ class Outcome:
         return repr(self.numbers[0] if len(self.numbers) == 1 else list(self.numbers))
 
 
-def outcome(run: Callable[[], Sequence[Any]]) -> Outcome:
-    """What it gives, as floats, or what it raises. A warning is no answer: it is let through to nobody."""
+def outcome(run: Callable[[], Sequence[Any] | Outcome]) -> Outcome:
+    """What it gives, as floats, or what it raises; warnings are let through to nobody."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Outcome(tuple([x.data if isinstance(x, Value) else float(x) for x in run()]))
+            found = run()
+            return found if isinstance(found, Outcome) else Outcome(
+                tuple([x.data if isinstance(x, Value) else float(x) for x in found]))
     except Exception as error:
         return Outcome(error=error)
 
@@ -136,6 +146,11 @@ def _all(args: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(range(len(args)))
 
 
+def _jvp(f: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
+    pairs = [jvp(f, args, e) for e in _units(args)]
+    return [pairs[0][0], *[tangent for _, tangent in pairs]]
+
+
 def _second(f: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
     """The Hessian by all arguments of a function of one list, as `hessian(f)` has it."""
     return leaves_of(hessian(lambda xs: f(*shaped(args, xs)))(leaves_of(args)))
@@ -152,7 +167,7 @@ _EAGER = [
     Way("value_and_grad(f)", 1, lambda f, args: _both(value_and_grad(f, _all(args))(*args))),
     Way("vjp(f, x)", 1, lambda f, args: _both(vjp(f, args))),
     Way("jvp(y, xs, e)", 1, _of_values(lambda y, xs: [y, *[_forward(y, xs, i) for i in range(len(xs))]])),
-    Way("jvp(f, x, e)", 1, lambda f, args: [f(*args), *[leaves_of(jvp(f, args, e)[1])[0] for e in _units(args)]]),
+    Way("jvp(f, x, e)", 1, _jvp),
     Way("hessian(y, xs)", 2, _of_values(lambda y, xs: targets(2, y, xs))),
     Way("hessian(f)", 2, _second),
     Way("grad(y, x).backward()", 2, _of_values(lambda y, xs: [d for slope in grad(y, xs) for d in _backward(slope, xs)])),
@@ -198,7 +213,7 @@ def _compiled(backend: str) -> list[Way]:
     def traced(f: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
         return _both(compile_function(f, wrt=_all(args), backend=backend).value_and_grad(*args))
 
-    def inside(name: str, order: int, derivative: Run) -> Way:
+    def inside(name: str, order: int, derivative: Callable[..., Sequence[Any]]) -> Way:
         """A function with a derivative in it, traced as a function of the arguments."""
         def run(f: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
             return list(compile_function(lambda *xs: list(derivative(f, xs)), backend=backend)(*args))
@@ -229,7 +244,7 @@ def _compiled(backend: str) -> list[Way]:
         Way(f"compile_function(f, backend={backend!r}).value_and_grad", 1, traced),
         numbers("[y, *grad(y, xs)]", 1, lambda y, xs: targets(1, y, xs)),
         inside("value_and_grad(f)", 1, lambda f, xs: _both(value_and_grad(f, _all(xs))(*xs))),
-        inside("jvp(f, x, e)", 1, lambda f, xs: [f(*xs), *[leaves_of(jvp(f, xs, e)[1])[0] for e in _units(xs)]]),
+        inside("jvp(f, x, e)", 1, _jvp),
         numbers("hessian(y, xs)", 2, lambda y, xs: targets(2, y, xs)),
         inside("hessian(f)", 2, _second),
         inside("hvp(f, x, e)", 2, lambda f, xs: [d for e in _units(xs) for d in leaves_of(hvp(f, xs, e)[1])]),
