@@ -11,7 +11,7 @@ from .structure import leaves_of, shaped, variables
 from .sweep import numbers
 from .value import Value
 
-__all__ = ["differences", "gradcheck"]
+__all__ = ["culprit", "differences", "gradcheck"]
 
 
 def gradcheck(f: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
@@ -68,7 +68,7 @@ def _compare(f: Callable[..., Any], args: Sequence[Any], eps: float, atol: float
         for i, (a, n) in enumerate(zip(row, numeric, strict=True)):
             if not abs(a.data - n) <= atol + rtol * abs(n):
                 raise AssertionError(f"{what} of output {o} by input {i} (at {xs[i].data!r}) is {a.data!r}, "
-                                     f"but differences give {n!r}{_culprit(ys[o], eps, atol, rtol)}")
+                                     f"but differences give {n!r}{culprit(ys[o], eps, atol, rtol)}")
     if order > 1:
         def gradient(*args: Any) -> list[Any]:
             at = leaves_of(args)
@@ -76,8 +76,8 @@ def _compare(f: Callable[..., Any], args: Sequence[Any], eps: float, atol: float
         _compare(gradient, args, eps, atol, rtol, order - 1, "the second derivative")
 
 
-def _culprit(y: Value, eps: float, atol: float, rtol: float) -> str:
-    """The first node whose own partials disagree with differences of its own value."""
+def culprit(y: Value, eps: float, atol: float, rtol: float) -> str:
+    """The end of a message: the first node whose own partials disagree with differences of its own value, if there is one."""
     for v in topological(y):
         if v.op is not None:
             numeric = differences(v.op, [a.data for a in v.args], eps)[0]

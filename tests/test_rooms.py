@@ -25,7 +25,8 @@ FLOORS = {
         "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
         "autograd.guard", "autograd.derive",
-        "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__"],
+        "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__",
+        "autograd.testing"],
     "the compiler, stage by stage": [
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify", "autograd.compiler.instructions",
         "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match", "autograd.compiler.roll",

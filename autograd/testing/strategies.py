@@ -1,0 +1,123 @@
+"""Strategies for hypothesis: Values, rows of the table, points of their domains, programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..primitive import Primitive, errstate
+from ..value import Value
+from .programs import Program, expression, network, rows
+
+if TYPE_CHECKING:
+    from hypothesis import strategies as st
+else:
+    try:
+        from hypothesis import strategies as st
+    except ImportError as error:
+        raise ImportError("the strategies of autograd.testing need hypothesis: pip install 'xigrad[testing]'") from error
+
+__all__ = ["expressions", "networks", "points", "primitives", "values"]
+
+AWAY = 1e-3   # from a kink: differences with steps of 1e-6 or so do not meet it
+
+
+def values(min_value: float | None = None, max_value: float | None = None, *, allow_nan: bool = False,
+           allow_infinity: bool = False) -> st.SearchStrategy[Value]:
+    """New Values of finite numbers of any size, unless limits are given or more is allowed: as hypothesis's `floats`.
+
+    >>> from hypothesis import given
+    >>> @given(values(-10, 10))
+    ... def test(x):
+    ...     (x * x).backward()
+    ...     assert x.grad == 2 * x.data
+    >>> test()
+    """
+    return st.floats(min_value, max_value, allow_nan=allow_nan, allow_infinity=allow_infinity).map(Value)
+
+
+def primitives(smooth: bool = True) -> st.SearchStrategy[Primitive]:
+    """Rows of `autograd.PRIMITIVES`, those too that you made; smooth: those that have no kink.
+
+    >>> from hypothesis import find
+    >>> find(primitives(), lambda p: p.arity == 1)
+    <primitive exp>
+    """
+    return st.deferred(lambda: st.sampled_from(rows(smooth)))
+
+
+def points(p: Primitive, smooth: bool = True) -> st.SearchStrategy[tuple[float, ...]]:
+    """Arguments of a row inside its domain, one number for each: of a row that takes any number of them, two or three.
+
+    smooth   away from the row's kinks, by 0.001 of what it calls its distance. Otherwise kinks are likely: equal and whole
+             arguments, and halves
+
+    >>> from autograd import acosh, where
+    >>> from hypothesis import find
+    >>> find(points(acosh), lambda x: True)
+    (2.0,)
+    """
+    low, high = p.domain
+    number: st.SearchStrategy[float] = st.floats(low, high)
+    if not smooth:
+        halves = [k / 2 for k in range(-6, 9) if low <= k / 2 <= high]
+        number = st.sampled_from(sorted(halves, key=abs)) | number
+    drawn = st.integers(p.arity or 2, p.arity or 3).flatmap(lambda n: st.tuples(*[number] * n))
+    return drawn.filter(lambda xs: _away(p, xs)) if smooth and p.kink else drawn
+
+
+def _away(p: Primitive, xs: Sequence[float]) -> bool:
+    assert p.kink is not None
+    with errstate(invalid="ignore", divide="ignore"):
+        return abs(float(p.kink(*xs))) > AWAY
+
+
+def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True,
+                numbers: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Program]:
+    """Programs of operators, functions and rows, users' own too, with a number for every input: see `Program`.
+
+    leaves    how many inputs there are at most
+    depth     how many operations stand one inside another at most
+    smooth    without rows that have kinks
+    numbers   where the inputs' numbers come from: by default from −2 to 2
+
+    They are well-conditioned: what would leave a row's domain goes through sin first, what becomes large through tanh. They
+    shrink to few operations on simple numbers.
+
+    >>> from hypothesis import find
+    >>> find(expressions(), lambda program: "exp" in program.words)
+    def f(x=0.0): return exp(x)
+    """
+    given = st.floats(-2, 2) if numbers is None else numbers
+
+    def drawn(draw: Callable[..., Any]) -> Program:
+        return expression(_Drawn(draw), draw(st.lists(given, min_size=1, max_size=leaves)), depth, smooth)
+    return st.composite(drawn)()
+
+
+def networks(inputs: int = 2, widths: Sequence[int] = (2, 1)) -> st.SearchStrategy[Program]:
+    """Programs that are small networks: layers of these widths at most, an activation between them, and a loss at the end.
+    The weights are inputs of the program, after those of the network.
+    """
+    def drawn(draw: Callable[..., Any]) -> Program:
+        sizes = [draw(st.integers(1, width)) for width in widths]
+        return network(_Drawn(draw), draw(st.integers(1, inputs)), sizes[draw(st.sampled_from(range(len(sizes) - 1, -1, -1))):])
+    return st.composite(drawn)()
+
+
+class _Drawn:
+    """A `Chance` that is hypothesis's, so that what was drawn can be shrunk."""
+
+    def __init__(self, draw: Callable[..., Any]) -> None:
+        self.draw = draw
+
+    def choice(self, of: Sequence[Any], /) -> Any:
+        return self.draw(st.sampled_from(of))
+
+    def uniform(self, low: float, high: float, /) -> float:
+        return self.draw(st.floats(low, high))  # type: ignore[no-any-return]
+
+
+def _hypothesis_setup_hook() -> None:
+    """What hypothesis calls when it is imported: `st.from_type(Value)` is `values()`."""
+    st.register_type_strategy(Value, values())
