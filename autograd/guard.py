@@ -56,7 +56,8 @@ def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: boo
                 v.op.value(*[a._data for a in v.args])
             except (ValueError, ZeroDivisionError):
                 if v in needed:
-                    v.op.evaluate(*[a._data for a in v.args], names=[a.label for a in v.args])
+                    with deferred(False):
+                        v.op.evaluate(*[a._data for a in v.args], names=[a.label for a in v.args])
                 dropped += 1
             except OverflowError:
                 pass

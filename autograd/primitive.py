@@ -52,10 +52,10 @@ def errstate(*, invalid: str | None = None, divide: str | None = None) -> Iterat
 
 
 @contextmanager
-def deferred() -> Iterator[list[Exception]]:
+def deferred(on: bool = True) -> Iterator[list[Exception]]:
     """Within it, what would be raised is collected, and the operation gives IEEE's answer: guard.py decides what to raise."""
     errors: list[Exception] = []
-    token = _DEFERRED.set(errors)
+    token = _DEFERRED.set(errors if on else None)
     try:
         yield errors
     finally:
