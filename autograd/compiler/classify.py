@@ -55,7 +55,7 @@ class Lines:
 
 @dataclass
 class Forms:
-    """What `classify` gives: the lines, and the terms sorted by sum, kind and C.
+    """What `classify` gives: the lines, and the terms sorted by sum and kind, products by C too.
 
     coefficient   of a term, the place of C among all different ones
     starts        where the terms of line i of a kind begin, at 3·i + kind
@@ -89,7 +89,7 @@ def classify(program: Program, flat: Flat) -> Forms:
     terms = _numbers_within_weights(terms, lines)
     terms = _products_before_their_sum(terms, lines)
     _, coefficient = np.unique(terms.C, return_inverse=True)
-    order = np.lexsort((coefficient, terms.kind, terms.root))
+    order = np.lexsort((np.where(terms.kind == Kind.LINEAR, 0, coefficient), terms.kind, terms.root))   # single terms stay
     counts = np.bincount(KINDS * terms.root + terms.kind, minlength=KINDS * len(lines.varies))
     return Forms(lines, terms.where(order), coefficient[order], np.append(0, np.cumsum(counts)))
 

@@ -22,7 +22,7 @@ __all__ = ["NOTHING", "Flat", "Terms", "flatten"]
 
 NOTHING = -1                # in place of a line
 _MODERATE = 1e-9, 1e9       # numbers that may be multiplied together,
-_PRODUCTS = 1e-200, 1e200   # as long as their products are in this range
+_PRODUCTS = 1e-200, 1e200   # as long as their products are in this range, and all of them on one side of 1
 
 
 class Code(IntEnum):
@@ -77,13 +77,21 @@ class Flat:
 def flatten(program: Program) -> Flat:
     """Every sum of the program as its terms. A sum that one other sum alone uses has none: its terms are the other's.
 
-    Reordering a sum changes its last bits, and so does multiplying its numbers together; nothing else is changed."""
+    A sum of products has no order: its last bits may change, relative to the largest of them. One of single terms keeps the
+    order that the program has: what cancels is subtracted when the program does it. Numbers are multiplied together where no
+    product of them can leave the range of a float unless the result does; that changes last bits too, and nothing else does.
+    """
     code, a, b, uses, user = _columns(program)
     linear, gives, inner = _linear(program, code, a, b)
-    absorbed, root, times = _roots(code, uses, user, linear, gives)
-    if not ((abs(times) > _PRODUCTS[0]) & (abs(times) < _PRODUCTS[1])).all():
-        linear &= code != Code.MUL   # numbers may not be multiplied together: that leaves the range where the graph stays
-        absorbed, root, times = _roots(code, uses, user, linear, gives)
+    absorbed = (uses == 1) & (user >= 0) & (linear | (code == Code.MUL)) & linear[user]
+    root, times, mixed = _roots(absorbed, user, gives)
+    if (mixed := mixed & (code == Code.MUL) & linear).any():   # these stay products of a number and a line
+        linear &= ~mixed
+        absorbed &= linear[user] & ~mixed
+        root, times, _ = _roots(absorbed, user, gives)
+    if (apart := _out_of_order(program, code, a, b, linear, inner, absorbed, root, times)).any():
+        absorbed &= ~apart
+        root, times, _ = _roots(absorbed, user, gives)
 
     is_absorbed = np.append(absorbed, False)   # of NOTHING too
     products = np.flatnonzero((code == Code.MUL) & ~linear)
@@ -133,13 +141,40 @@ def _linear(program: Program, code: Array, a: Array, b: Array) -> tuple[Array, A
             np.where(code == Code.NEG, -1.0, np.where(scaled, factor, 1.0)), np.where(scaled & is_number[a], b, a))
 
 
-def _roots(code: Array, uses: Array, user: Array, linear: Array, gives: Array) -> tuple[Array, Array, Array]:
-    """Of every line: whether another sum absorbs it, the sum that it ends up in, and what it is multiplied by on the way.
+def _roots(absorbed: Array, user: Array, gives: Array) -> tuple[Array, Array, Array]:
+    """Of every line: the sum that it ends up in; what it is multiplied by on the way; whether its own number and those on the
+    way may not be multiplied together, some of them being above 1 and some below, or the product out of range.
 
     All lines jump at once, each to where the one is that it jumps to: as many rounds as the logarithm of the depth."""
-    absorbed = (uses == 1) & (user >= 0) & (linear | (code == Code.MUL)) & linear[user]
-    up = np.where(absorbed, user, np.arange(len(code)))
-    times = np.where(absorbed, gives[up], 1.0)
+    up = np.where(absorbed, user, np.arange(len(user)))
+    times, size = np.where(absorbed, gives[up], 1.0), abs(gives)
+    above, below = absorbed & (size[up] > 1), absorbed & (size[up] < 1)
     while not np.array_equal(further := up[up], up):
-        times, up = times * times[up], further
-    return absorbed, up, times
+        times, above, below, up = times * times[up], above | above[up], below | below[up], further
+    product = abs(times * gives)
+    return up, times, ((size > 1) & below) | ((size < 1) & above) | (product < _PRODUCTS[0]) | (product > _PRODUCTS[1])
+
+
+def _out_of_order(program: Program, code: Array, a: Array, b: Array, linear: Array, inner: Array, absorbed: Array, root: Array,
+                  times: Array) -> Array:
+    """The absorbed sums that have to stay apart, so that a sum of single terms keeps its order: where both arguments of a sum
+    are such sums, the second; one that is multiplied by a number; and, since shared terms are added last, one that is shared
+    within a sum that varies, and one with shared terms of its own."""
+    n, varies = len(code), np.array(program.varies, bool)
+    placed = ~varies   # a shared term that is 0, as the first one of Python's sum(), may come last
+    placed[[i for i, x in program.numbers.items() if x == 0]] = False
+    single = np.bincount(root[(code == Code.MUL) & ~linear], minlength=n) == 0
+    sums = (code == Code.ADD) & absorbed & single[root]
+    if not sums.any():
+        return sums
+    under = np.where((code == Code.NEG) & absorbed[a], a, np.arange(n))   # what stands behind the minus signs of an argument
+    while not np.array_equal(further := under[under], under):
+        under = further
+    owner = np.flatnonzero((code == Code.ADD) & single[root])
+    left, right = under[a[owner]], under[b[owner]]
+    second = np.zeros(n, bool)
+    second[right[sums[left] & sums[right]]] = True
+    with_shared = np.zeros(n, bool)
+    for term in left, right:
+        with_shared[owner[placed[term]]] = True
+    return sums & (second | (abs(times) != 1) | (varies[root] & with_shared))

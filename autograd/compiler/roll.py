@@ -76,7 +76,9 @@ def packs_of(program: Program, forms: Forms) -> list[Pack]:
     lines, terms, args = forms.lines, forms.terms, program.args
     marks = np.random.default_rng(0).integers(1, 2 ** 63, (KINDS, int(forms.coefficient.max(initial=0)) + 1), np.uint64)
     form = np.where(lines.shared_part == NOTHING, np.uint64(0), np.uint64(7919))   # sums of one form have one mark
-    np.add.at(form, terms.root, marks[terms.kind, forms.coefficient])
+    at = np.arange(len(terms.root)) - forms.starts[KINDS * terms.root + terms.kind]   # single terms have an order
+    np.add.at(form, terms.root, marks[terms.kind, forms.coefficient] * np.where(terms.kind == Kind.LINEAR, 2 * at + 1, 1)
+              .astype(np.uint64))
     mark, is_sum, varies = form.tolist(), lines.is_sum.tolist(), lines.varies.tolist()
     found: dict[tuple[bool, int, Primitive | None, object], list[int]] = {}
     for i, level in levels(program, forms).items():

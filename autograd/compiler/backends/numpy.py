@@ -335,13 +335,12 @@ class NumpyProgram:
             self._accumulate(out, first, (i.size,), form, shared=True)
             return
         names = [self._rows(i.shared, i.A[:, j]) for j in range(m)]
-        # a sum first, so that the statement that sets the rows needs no multiplication
-        order = sorted(range(m), key=lambda j: C[j] != 1)
-        if first and m > 1 and C[order[0]] == 1 and C[order[1]] in (1, -1):
-            p, q = order[:2]
+        rest = range(m)
+        if first and m > 1 and sorted(map(abs, C[:2])) == [1, 1] and max(C[:2]) == 1:
+            p, q = (0, 1) if C[0] == 1 else (1, 0)
             self.lines.append(f"{'add' if C[q] == 1 else 'subtract'}({names[p]}, {names[q]}, {out})")
-            order, first = order[2:], False
-        for j in order:
+            rest, first = range(2, m), False
+        for j in rest:
             if not first and C[j] in (1, -1):
                 self.lines.append(f"{'add' if C[j] == 1 else 'subtract'}({out}, {names[j]}, {out})")
             else:
