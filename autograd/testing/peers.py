@@ -72,7 +72,7 @@ def _by_differences(order: int) -> Asked:
             size = max([abs(z) for z in _order_below(order, f, args)])
             for a, b in zip(wide, half, strict=True):
                 found.append((4 * b - a) / 3)   # Richardson's extrapolation
-                off.append(abs(a - b) + 1e-15 * size / h)
+                off.append(abs(a - b) + 1e-15 * (1 + size) / h)
         if not all([d <= 1e-5 + 1e-5 * abs(z) for z, d in zip(found, off, strict=True)]):
             raise Unjudged("differences of two steps do not agree")
         return Outcome(tuple(found), off=tuple(off))
@@ -199,7 +199,8 @@ def _by_mpmath(order: int) -> Asked:
         else:
             known = {places: exact.derivative(*places) for places in {_places(order, i, k) for i in every for k in every}}
             found = [known[_places(order, i, k)] for i in every for k in every]
-        return _finite([float(d) for d in found], 1e-25)
+        rounding = 2.0 ** (exact.STEP * order + 10 - exact.BITS) * (1 + abs(y.data))
+        return _finite([float(d) for d in found], 1e-25, rounding)
     return ask
 
 
@@ -208,11 +209,11 @@ def _places(order: int, i: int, k: int) -> tuple[int, ...]:
     return tuple(sorted([i] * (order - 1) + [k]))
 
 
-def _finite(numbers: Sequence[float], relative: float) -> Outcome:
-    """Numbers that are off by so much of the largest of them."""
+def _finite(numbers: Sequence[float], relative: float, absolute: float = 0.0) -> Outcome:
+    """Numbers that are off by so much of the largest of them, and by so much in any case."""
     if not all(map(math.isfinite, numbers)):
         raise Unjudged("it is not finite")
-    return Outcome(tuple(numbers), off=(relative * max(map(abs, numbers)),) * len(numbers))
+    return Outcome(tuple(numbers), off=(relative * max(map(abs, numbers)) + absolute,) * len(numbers))
 
 
 # ---- JAX and PyTorch: to fewer digits, since their own functions are good to fewer
