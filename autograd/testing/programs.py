@@ -276,10 +276,9 @@ def _needed(program: Program) -> Program:
         for i, (word, args) in enumerate(program.steps) if n + i in needed]))
 
 
-def words_of(known: Sequence[Primitive]) -> list[str]:
-    """The words that expressions are made of: these rows, and composed functions as silu; with kinks only if a row has one."""
-    smooth = all([p.kink is None for p in known])
-    return [*[p.name for p in known], *[word for word in _COMPOSED if not (smooth and word in ("leaky_relu", "heaviside"))]]
+def words_of(smooth: bool = False) -> list[str]:
+    """All words that expressions can be made of: the rows, and composed functions as silu; smooth: those without a kink."""
+    return [*[p.name for p in rows(smooth)], *[w for w in _COMPOSED if not (smooth and w in ("leaky_relu", "heaviside"))]]
 
 
 def expression(leaves: Sequence[float], choices: Sequence[Choice], depth: int = 1000, special: bool = False) -> Program:

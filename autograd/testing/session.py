@@ -22,7 +22,6 @@ from .programs import (
     Program,
     expression,
     network,
-    rows,
     simpler,
     weights_of,
     words_of,
@@ -44,7 +43,7 @@ def drawn(seed: int, k: int) -> Program:
         program = network(sizes, numbers, chance.choice(ACTIVATIONS), chance.choice(LOSSES))
     else:
         special, smooth, n = kind in (1, 3, 5), kind in (0, 6), chance.choice((1, 2, 3, 4))
-        words = words_of(rows(smooth))
+        words = words_of(smooth)
         steps = chance.randrange(1, 8 if special else 20)
         choices: list[Choice] = [(chance.choice(words), chance.randrange(CODES)) for _ in range(steps)]
         leaves = [chance.choice(SPECIAL) if special else chance.choice(WHOLE) if kind == 2 else round(chance.uniform(-2, 2), 3)

@@ -80,7 +80,7 @@ def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True, *, numbers
     depth     how many operations stand one inside another at most
     smooth    without rows that have kinks
     numbers   where the inputs' numbers come from: by default from −2 to 2
-    of        the rows that they are made of: by default all
+    of        the rows that they are made of: by default all, and composed functions as silu
 
     They are well-conditioned: what would leave a row's domain goes through sin first, what becomes large through tanh. They
     shrink to few operations on simple numbers.
@@ -95,7 +95,7 @@ def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True, *, numbers
         choice = st.tuples(st.sampled_from(words), st.integers(0, CODES - 1))
         return st.builds(expression, st.lists(given, min_size=1, max_size=leaves),
                          st.lists(choice, min_size=1, max_size=3 * depth), st.just(depth))
-    return st.deferred(lambda: made(words_of(rows(smooth) if of is None else of)))
+    return st.deferred(lambda: made(words_of(smooth) if of is None else [p.name for p in of]))
 
 
 def networks(inputs: int = 2, widths: Sequence[int] = (2, 1)) -> st.SearchStrategy[Program]:
