@@ -15,21 +15,19 @@ Every form raises RuntimeError if a leaf was assigned after it was used, Floatin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from .conversion import bounded, to_float
-from .faults import blame, check_unchanged
+from .faults import check_unchanged
 from .graph import topological
-from .primitive import errstate
-from .primitives import add, mul, pow_, strong_mul
+from .guard import guarded
 from .recording import recording
 from .structure import leaves_of, nested, shaped, variables
-from .sweep import dependents, forward, numbers, power_slopes, reverse, times_numbers
-from .value import Value, literal
+from .value import Constant, Value, literal
+from .zeros import pullback, pushforward
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -37,73 +35,65 @@ Function = Callable[..., Any]
 _DEPTH: ContextVar[int] = ContextVar("autograd_depth", default=0)   # of derivatives of functions inside one another
 
 
-# ---- the two sweeps, on formulas (Values) and on numbers (floats)
+# ---- the two sweeps
 
-def formulas(v: Value) -> Sequence[Any]:
-    """The local partials of `v` as Values, to differentiate again; plain numbers stay plain."""
-    op = v.op
-    if op is add:   # sums and products are nearly all nodes of most graphs
-        return 1.0, 1.0
-    xs = [a._data if a.constant else a for a in v.args]
-    if op is mul:
-        return xs[1], xs[0]
-    assert op is not None
-    with errstate(invalid="ignore", divide="ignore"):
-        try:
-            if op is pow_ and v.args[1].constant:
-                return power_slopes(xs[0], v.args[1].data)
-            return op.partials(v, *xs)  # type: ignore[no-any-return]
-        except (ArithmeticError, ValueError):   # of the plain numbers among them
-            return op.partials(v, *v.args)  # type: ignore[no-any-return]
+class Derivation(NamedTuple):
+    """How derivatives were found: what a compiled function does again, on the graph, where it gets no finite numbers.
 
+    sweep   `adjoints`, of the roots among `seeds`, for `ends` below them; or `tangents`, of the variables, for `ends` above
+    """
 
-def product(g: Any, d: Any) -> Any:
-    """g · d of Values: a plain 0 gives None and a plain ±1 leaves no product."""
-    if isinstance(d, Value):
-        g, d = d, g   # a plain number, if there is one, last
-    if isinstance(d, Value):
-        return g * d
-    if d == 0 or (not isinstance(g, Value) and g == 0):
-        return None
-    return g if d == 1 else -g if d == -1 else g * d
+    sweep: Callable[..., list[Any]]
+    seeds: dict[Value, Any]
+    ends: list[Value]
 
+    def roots(self) -> list[Value]:
+        """What is differentiated."""
+        return list(self.seeds) if self.sweep is adjoints else self.ends
 
-def times(g: Any, d: Any) -> Any:
-    """`product`, where a zero wins over an infinite slope."""
-    if isinstance(g, Value) and not g._data and not math.isfinite(_number(d)):
-        return strong_mul(g, d)
-    return product(g, d)
+    def inputs(self) -> list[Value]:
+        """All Values that it takes."""
+        return [*self.seeds, *[d for d in self.seeds.values() if isinstance(d, Value)], *self.ends]
+
+    def again(self, made: Mapping[Value, Value]) -> list[Any]:
+        """The derivatives with what `made` has in place of the Values."""
+        return self.sweep({made[v]: made.get(d, d) for v, d in self.seeds.items()}, [made[v] for v in self.ends])
 
 
 def adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:
     """Σ seed · ∂root/∂x for every x: one reverse sweep."""
     order = topological(*seeds)
     check_unchanged(order)
-    local, product = (formulas, times) if symbolic else (numbers, times_numbers)
-    adjoint = reverse(order, seeds, dependents(order, xs), local, product)
-    return _checked([adjoint.get(x, 0.0) for x in xs], adjoint, order, symbolic)
+    adjoint = pullback(order, seeds, xs, symbolic)
+    found = [adjoint.get(x, 0.0) for x in xs]
+    return _results(found, order, Derivation(adjoints, dict(seeds), list(xs))) if symbolic else found
 
 
-def _tangents(ys: Sequence[Value], seeds: Mapping[Value, Any], symbolic: bool = True) -> list[Any]:
+def tangents(seeds: Mapping[Value, Any], ys: Sequence[Value], symbolic: bool = True) -> list[Any]:
     """Σ ∂y/∂x · seed for every y: one forward sweep."""
     order = topological(*ys)
     check_unchanged(order)
-    local, product = (formulas, times) if symbolic else (numbers, times_numbers)
-    tangent = forward(order, seeds, local, product)
-    return _checked([tangent.get(y, 0.0) for y in ys], tangent, order, symbolic)
+    tangent = pushforward(order, seeds, ys, symbolic)
+    found = [tangent.get(y, 0.0) for y in ys]
+    return _results(found, order, Derivation(tangents, dict(seeds), list(ys))) if symbolic else found
 
 
-def _checked(results: list[Any], flow: Mapping[Value, Any], order: Sequence[Value], symbolic: bool) -> list[Any]:
-    if any([_number(x) != _number(x) and not getattr(x, "symbolic", False) for x in results]):
-        blame(order, lambda v: _number(flow.get(v, 0.0)))
-    if not symbolic:
-        return results
-    known = set(order)   # a derivative may be a variable of the expression; the answer is a node of its own all the same
-    return [literal(x) if not isinstance(x, Value) else x * 1.0 if x in known else x for x in results]
+def _results(found: list[Any], order: Sequence[Value], derivation: Derivation) -> list[Value]:
+    """Each as a node of its own, which knows how it was found: a derivative may be a variable of the expression."""
+    known, made = set(order), []
+    for i, d in enumerate(found):
+        x: Any = Slope(d) if not isinstance(d, Value) else d * 1.0 if d in known else d
+        if not x.constant or isinstance(x, Slope):
+            x.origin = derivation, i
+            known.add(x)   # what is the derivative by two variables is two nodes
+        made.append(x)
+    return made
 
 
-def _number(x: Any) -> float:
-    return x._data if isinstance(x, Value) else float(x)
+class Slope(Constant):
+    """A derivative that is the same number wherever it is taken."""
+
+    __slots__ = ("origin",)
 
 
 # ---- derivatives of Values and of functions
@@ -210,10 +200,10 @@ def jvp(y: Any, xs: Any, v: Any) -> Any:
     """
     if not callable(y):
         ys = [y] if isinstance(y, Value) else _values(y, "jvp")
-        tangents = _tangents(ys, _seeds(_values(xs, "jvp"), _flat(xs, v, "jvp", "xs", "v")))
-        return tangents[0] if isinstance(y, Value) else tangents
+        found = tangents(_seeds(_values(xs, "jvp"), _flat(xs, v, "jvp", "xs", "v")), ys)
+        return found[0] if isinstance(y, Value) else found
     with _call_at(y, xs) as (at, _, output, symbolic):
-        found = _tangents(_outputs(output), _seeds(at, _flat(xs, v, "jvp", "xs", "v")), symbolic)
+        found = tangents(_seeds(at, _flat(xs, v, "jvp", "xs", "v")), _outputs(output), symbolic)
         return _result(output, symbolic), shaped(output, found)
 
 
@@ -245,7 +235,7 @@ def hvp(y: Any, xs: Any, v: Any) -> Any:
         return jvp(grad(y, _values(xs, "hvp")), xs, v)
     with _call_at(y, xs) as (at, inputs, output, symbolic):
         f = _single(output, y)
-        found = _tangents(grad(f, at), _seeds(at, _flat(xs, v, "hvp", "xs", "v")), symbolic)
+        found = tangents(_seeds(at, _flat(xs, v, "hvp", "xs", "v")), grad(f, at), symbolic)
         return f if symbolic else f.data, shaped(inputs, found)
 
 
@@ -267,7 +257,7 @@ def _call(f: Function, args: Sequence[Any], argnums: int | Sequence[int],
     token = _DEPTH.set(depth + 1)
     try:
         with recording():   # whatever no_grad stands around it: a derivative was asked for
-            output = f(*made, **given)
+            output = guarded(f, *made, **given)
     finally:
         _DEPTH.reset(token)
     at = leaves_of(tuple([args[i] for i in chosen]))

@@ -1,14 +1,12 @@
-"""What can be wrong with a graph: a leaf that was assigned after it was used, and a gradient that became nan."""
+"""What can be wrong with a graph: a leaf that was assigned after it was used."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from .graph import N, Node
-from .sweep import numbers
+from .graph import Node
 
-__all__ = ["blame", "check_unchanged"]
+__all__ = ["check_unchanged"]
 
 
 def check_unchanged(order: Sequence[Node]) -> None:
@@ -20,21 +18,3 @@ def check_unchanged(order: Sequence[Node]) -> None:
                 if a._time > v._time:
                     raise RuntimeError(f"the data of {a!r} was assigned after {v._name()} was computed from its old "
                                        "number: build the expression again, or differentiate before assigning")
-
-
-def blame(order: Sequence[N], adjoint: Callable[[N], float | None]) -> None:
-    """Say where a gradient became nan: FloatingPointError, unless a leaf itself is nan or infinite."""
-    if not all([math.isfinite(v._data) for v in order if not v.args]):
-        return
-    advice = next((v.op.advice for v in order if v.op and not math.isfinite(v._data)), "")
-    for v in reversed(order):
-        g = adjoint(v)
-        if v.op and g and g == g:
-            for a, d in zip(v.args, numbers(v), strict=True):
-                if math.isinf(g * d) and math.isfinite(g):   # here it became infinite, to meet a 0 below
-                    advice = advice or v.op.advice
-                if g * d != g * d and not a.constant:
-                    raise FloatingPointError(f"nan gradient of {a._name()}: {v._name()} has slope {d:g} there and "
-                                             f"receives {g:g} from above; {advice or v.op.advice or 'it has no derivative'}")
-    raise FloatingPointError("nan gradient: infinite contributions of both signs meet in one node"
-                             + (f"; {advice}" if advice else ""))

@@ -16,13 +16,14 @@ from typing import Any
 from .conversion import bounded, to_float
 from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "errstate", "primitive"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
 _CARRIERS: list[type] = []             # classes that have the rows as methods
 _VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
+_DEFERRED: ContextVar[list[Exception] | None] = ContextVar("autograd_deferred", default=None)
 
 
 @contextmanager
@@ -50,6 +51,17 @@ def errstate(*, invalid: str | None = None, divide: str | None = None) -> Iterat
         _IGNORED.reset(token)
 
 
+@contextmanager
+def deferred(on: bool = True) -> Iterator[list[Exception]]:
+    """Within it, what would be raised is collected, and the operation gives IEEE's answer: guard.py decides what to raise."""
+    errors: list[Exception] = []
+    token = _DEFERRED.set(errors if on else None)
+    try:
+        yield errors
+    finally:
+        _DEFERRED.reset(token)
+
+
 class Primitive:
     """A scalar function y = f(*xs), and all that the project knows of it. Making one adds it to `PRIMITIVES`.
 
@@ -72,6 +84,7 @@ class Primitive:
     symbol    what a box of a picture shows; its name by default
     domain    an interval inside which it is smooth, for tests
     kink      (*xs) → 0 where a slope jumps or is a matter of convention; None where there is no such point
+    flat      whether its partials are piecewise constant: one that is 0 then stands for no dependence at all
     advice    what to do where it has no number: the last words of the error
     arity     how many arguments it takes, as `partials` says; None for any number
 
@@ -83,15 +96,15 @@ class Primitive:
     6.0
     """
 
-    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "is_ufunc", "kink", "latex",
-                 "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
+    __slots__ = ("_formulas", "_given", "advice", "arity", "array", "binds", "builtin", "domain", "flat", "is_ufunc", "kink",
+                 "latex", "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
                  array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
                  overflow: Callable[..., float] = lambda *xs: math.inf,
                  latex: str | None = None, text: str | None = None, binds: int = 9, symbol: str | None = None,
                  domain: tuple[float, float] = (-3.0, 3.0), kink: Callable[..., Any] | None = None,
-                 advice: str = "") -> None:
+                 flat: bool = False, advice: str = "") -> None:
         if not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f"Primitive({bounded(name)}): the name must be a Python identifier")
         known = PRIMITIVES.get(name)
@@ -102,7 +115,7 @@ class Primitive:
         self._given = array
         self._formulas: dict[int, Formula | float] = {}
         self.latex, self.text, self.binds, self.symbol = latex, text, binds, name if symbol is None else symbol
-        self.domain, self.kink, self.advice = domain, kink, advice
+        self.domain, self.kink, self.flat, self.advice = domain, kink, flat, advice
         self.builtin: bool = False
         code = getattr(partials, "__code__", None)
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
@@ -138,7 +151,11 @@ class Primitive:
             if ("divide" if math.isinf(y) else "invalid") in _IGNORED.get():
                 return y
             of = ", ".join([f"node {bounded(name)}" for name in names if name is not None])
-            raise type(error)(f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}") from None
+            found = type(error)(f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}")
+            if (errors := _DEFERRED.get()) is None:
+                raise found from None
+            errors.append(found)
+            return y
 
     def ieee(self, *xs: float) -> float:
         """f of floats, never raising: nan where it is invalid, ±inf at a pole."""

@@ -51,6 +51,7 @@ sign: Primitive
 strong_div: Primitive
 strong_mul: Primitive
 trigamma: Primitive
+where: Primitive
 
 
 @cache
@@ -128,6 +129,11 @@ def _shares(xs: Sequence[Any], y: Any) -> list[Any]:
 def _ties(*xs: Any) -> Any:
     """0 where two of them are equal."""
     return reduce(operator.mul, [a - b for i, a in enumerate(xs) for b in xs[:i]], 1.0)
+
+
+def _lost(a: Any, b: Any) -> Any:
+    """0, but nan where a is 0 and b is infinite: where a strong zero silenced an infinity, it is not known how it changes."""
+    return where(a, 0.0, b - b)
 
 
 def _whole(choose: Callable[[float], float]) -> Callable[[float], float]:
@@ -210,7 +216,7 @@ div = Primitive("div", symbol="÷", value=operator.truediv, partials=lambda y, a
                 pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2, domain=POSITIVE,
                 advice="division by zero; keep the divisor away from 0")
 pow_ = Primitive("pow", symbol="xⁿ", value=_real_power, array=lambda xp, x, n: xp.power(x, n),
-                 partials=lambda y, x, n: (strong_mul(n, pow_(x, n - 1)), strong_mul(abs_(sign(x)) * y, log(x))),
+                 partials=lambda y, x, n: (strong_mul(n, pow_(x, n - 1)), where(x, y * log(x), 0.0)),
                  pole=lambda x, n: math.nan if x else math.copysign(math.inf, x) if _is_odd(n) else math.inf,
                  overflow=lambda x, n: -math.inf if x < 0 and _is_odd(n) else math.inf,
                  latex="{0:9}{1:^}", text="{0:9}{1:^}", binds=8, domain=POSITIVE,
@@ -253,56 +259,60 @@ logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda
                       array=_logsumexp_array)
 
 # Kinks: conditions are primitives, so that no derivative branches.
-step = Primitive("step", kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0), partials=lambda y, x: (0.0,),
-                 array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
-sign = Primitive("sign", symbol="sgn", value=lambda x: math.copysign(1.0, x) if x and x == x else x, kink=lambda x: x,
-                 partials=lambda y, x: (0.0,), array=lambda xp, x: xp.sign(x),
-                 latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
-exceeds = Primitive("exceeds", kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
+step = Primitive("step", flat=True, kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0),
+                 partials=lambda y, x: (0.0,), array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
+sign = Primitive("sign", flat=True, symbol="sgn", kink=lambda x: x,
+                 value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,),
+                 array=lambda xp, x: xp.sign(x), latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
+exceeds = Primitive("exceeds", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
                     partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
                     array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
-equals = Primitive("equals", kink=_ties, value=_nan_first(lambda a, b: 1.0 if a == b else 0.0),
+equals = Primitive("equals", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a == b else 0.0),
                    partials=lambda y, a, b: (0.0, 0.0), latex="[{0} = {1}]", text="[{0} = {1}]",
                    array=lambda xp, a, b: xp.where(a == b, 1.0, xp.where((a != a) | (b != b), xp.nan, 0.0)))
-abs_ = Primitive("abs", symbol="|x|", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
+abs_ = Primitive("abs", flat=True, symbol="|x|", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
                  kink=lambda x: x, latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)
-relu = Primitive("relu", value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),), kink=lambda x: x,
+relu = Primitive("relu", flat=True, value=lambda x: 0.0 if x <= 0 else x, partials=lambda y, x: (step(x),), kink=lambda x: x,
                  array=lambda xp, x: xp.maximum(x, 0.0), latex=r"\max(0, {0})", text="max(0, {0})", domain=POSITIVE)
-maximum = Primitive("maximum", symbol="max", value=_nan_first(lambda *xs: max(xs)),
+maximum = Primitive("maximum", symbol="max", flat=True, value=_nan_first(lambda *xs: max(xs)),
                     partials=lambda y, *xs: (exceeds(*xs), exceeds(*xs[::-1])) if len(xs) == 2 else _shares(xs, y),
                     array=lambda xp, *xs: reduce(xp.maximum, xs), kink=_ties, latex=r"\max({0})", text="max({0})")
-minimum = Primitive("minimum", symbol="min", value=_nan_first(lambda *xs: min(xs)),
+minimum = Primitive("minimum", symbol="min", flat=True, value=_nan_first(lambda *xs: min(xs)),
                     partials=lambda y, *xs: (exceeds(*xs[::-1]), exceeds(*xs)) if len(xs) == 2 else _shares(xs, y),
                     array=lambda xp, *xs: reduce(xp.minimum, xs), kink=_ties, latex=r"\min({0})", text="min({0})")
-clip = Primitive("clip", value=_nan_first(lambda x, low, high: min(max(x, low), high)), partials=_unclipped,
+clip = Primitive("clip", flat=True, value=_nan_first(lambda x, low, high: min(max(x, low), high)), partials=_unclipped,
                  array=lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high), kink=_ties)
-where = Primitive("where", value=lambda c, a, b: a if c else b, array=lambda xp, c, a, b: xp.where(c, a, b),
+where = Primitive("where", flat=True, value=lambda c, a, b: a if c else b, array=lambda xp, c, a, b: xp.where(c, a, b),
                   partials=lambda y, c, a, b: (0.0, abs_(sign(c)), 1 - abs_(sign(c))), kink=lambda c, a, b: c,
                   latex=r"({1} \text{{ if }} {0} \text{{ else }} {2})", text="({1} if {0} else {2})", domain=POSITIVE)
 
-# What derivatives are written with: 0 times anything is 0 (a strong zero), and a shift that cancels from its result.
-strong_mul = Primitive("strong_mul", value=lambda a, b: a * b if a else 0.0, partials=lambda y, a, b: (b, a),
+# What derivatives are written with: a strong zero, which an infinite factor does not touch, and a shift that cancels from its
+# result.
+strong_mul = Primitive("strong_mul", value=lambda a, b: a * b if a else 0.0,
+                       partials=lambda y, a, b: (b + _lost(a, b), a + _lost(a, b)),
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a * b),
                        latex=r"{0:2} \cdot {1:2}", text="{0:2}·{1:2}", binds=2)
-strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0, partials=lambda y, a, b: (1 / b, -(y / b)),
+strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0,
+                       partials=lambda y, a, b: (1 / b + _lost(a, 1 / b), -(y / b)),
                        array=lambda xp, a, b: xp.where(a == 0, 0.0, a / b), domain=POSITIVE,
                        pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
                        advice="division by zero; keep the divisor away from 0")
-shift = Primitive("shift", kink=_ties, value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
+shift = Primitive("shift", flat=True, kink=_ties, value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
                   partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
 
 # Whole numbers, and what is left; of Python's floats // and % have the same bits.
-floor = Primitive("floor", value=_whole(math.floor), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.floor(x),
+floor = Primitive("floor", flat=True, value=_whole(math.floor), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.floor(x),
                   kink=lambda x: x - round_(x), latex=r"\lfloor {0} \rfloor", text="⌊{0}⌋", symbol="⌊x⌋")
-ceil = Primitive("ceil", value=_whole(math.ceil), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.ceil(x),
+ceil = Primitive("ceil", flat=True, value=_whole(math.ceil), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.ceil(x),
                  kink=lambda x: x - round_(x), latex=r"\lceil {0} \rceil", text="⌈{0}⌉", symbol="⌈x⌉")
-round_ = Primitive("round", value=_whole(round), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.rint(x),
+round_ = Primitive("round", flat=True, value=_whole(round), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.rint(x),
                    kink=lambda x: x - floor(x) - 0.5)
-mod = Primitive("mod", value=operator.mod, partials=lambda y, a, b: (1.0, -floor_divide(a, b)),
+mod = Primitive("mod", flat=True, value=operator.mod, partials=lambda y, a, b: (1.0, -floor_divide(a, b)),
                 array=lambda xp, a, b: xp.remainder(a, b), kink=lambda a, b: a / b - round_(a / b), domain=POSITIVE,
                 latex=r"{0:2} \bmod {1:8}", text="{0:2} mod {1:8}", binds=2,
                 advice="division by zero; keep the divisor away from 0")
-floor_divide = Primitive("floor_divide", value=operator.floordiv, partials=lambda y, a, b: (0.0, 0.0), domain=POSITIVE,
+floor_divide = Primitive("floor_divide", flat=True, value=operator.floordiv, partials=lambda y, a, b: (0.0, 0.0),
+                         domain=POSITIVE,
                          array=lambda xp, a, b: xp.floor_divide(a, b), kink=lambda a, b: a / b - round_(a / b),
                          pole=_quotient_pole, latex=r"\lfloor {0:2} / {1:8} \rfloor", text="⌊{0:2}/{1:8}⌋", symbol="⌊a/b⌋",
                          advice="division by zero; keep the divisor away from 0")

@@ -19,11 +19,11 @@ from typing import Any
 
 from . import primitives as p
 from .conversion import bounded
-from .derive import formulas, times
-from .faults import blame, check_unchanged
+from .faults import check_unchanged
 from .graph import topological
-from .sweep import dependents, forward, numbers, reverse, times_numbers
+from .sweep import dependents
 from .value import Value, literal
+from .zeros import pullback, pushforward
 
 __all__ = ["Partial", "Step", "Steps", "steps", "xi_names"]
 
@@ -99,11 +99,9 @@ def steps(y: Value, wrt: Value | Sequence[Value] | None = None, rows: str = "aut
     variables = _variables(order, wrt)
     depends = dependents(order, variables)
     chosen, names = _layout(y, order, variables, depends, rows)
-    adjoint = reverse(order, {y: 1.0}, depends, numbers, times_numbers)
+    adjoint = pullback(order, {y: 1.0}, variables, symbolic=False)
     gradient = tuple([adjoint.get(x, 0.0) for x in variables])
-    if any([g != g for g in gradient]):
-        blame(order, adjoint.get)
-    tangents = [forward(order, {x: 1.0}, numbers, times_numbers) for x in variables]
+    tangents = [pushforward(order, {x: 1.0}, chosen, symbolic=False) for x in variables]
     table = [Step(names[v], v, _partials(v, names, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
              for v in chosen]
     return Steps(y, tuple(table), tuple(variables), gradient, names)
@@ -185,5 +183,5 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value]) -> dict[Va
 def _partials(v: Value, names: dict[Value, Any], depends: set[Value]) -> tuple[Partial, ...]:
     inner = topological(v, stop=names)
     args = list(dict.fromkeys([a for u in inner for a in u.args if a in names and a in depends]))
-    found = reverse(inner, {v: 1.0}, dependents(inner, args), formulas, times)
+    found = pullback(inner, {v: 1.0}, args)
     return tuple([Partial(a, d if isinstance(d := found.get(a, 0.0), Value) else literal(float(d))) for a in args])

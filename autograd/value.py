@@ -23,11 +23,12 @@ from typing import Any
 from . import primitives as p
 from .conversion import TraceError, bounded, to_float
 from .copies import Copied, taken_apart
-from .faults import blame, check_unchanged
+from .faults import check_unchanged
 from .graph import topological
 from .number import Number
 from .primitive import Primitive
 from .sweep import sweep
+from .zeros import pullback
 
 __all__ = ["Constant", "Result", "Value", "apply", "literal"]
 
@@ -190,7 +191,7 @@ class Value(Number, Copied):
         """Add ∂self/∂v to the `grad` of every leaf v below; set that of every node between.
 
         Calling it again doubles the leaves' gradients exactly: zero them between steps. An adjoint of exactly 0
-        contributes nothing, even to an infinite slope. RuntimeError if a leaf was assigned after it was used,
+        contributes nothing, even to an infinite slope (zeros.py). RuntimeError if a leaf was assigned after it was used,
         or if nothing was recorded, FloatingPointError if finite numbers give a gradient that is nan; the leaves'
         gradients are then as before.
         """
@@ -202,9 +203,10 @@ class Value(Number, Copied):
         leaves = [v for v in order if not v.args]
         gradients = before = [v.grad for v in leaves]
         try:
-            sweep(self, order)
-            if any([v.grad != v.grad and not v.constant for v in leaves]):
-                blame(order, lambda v: v.grad)
+            if not (sweep(self, order) and all([v.constant or math.isfinite(v.grad) for v in leaves])):
+                found = pullback(order, {self: 1.0}, [v for v in leaves if not v.constant], symbolic=False)
+                for v in order:
+                    v.grad = found.get(v, 0.0)
             gradients = [0.0 if v.constant else (g or 0.0) + v.grad for v, g in zip(leaves, before, strict=True)]
         finally:   # in one call, which an interrupt cannot enter: all leaves are set, or none
             deque(map(setattr, leaves, repeat("grad"), gradients), maxlen=0)
@@ -220,7 +222,7 @@ class Constant(Value):
 class Result(Value):
     """What an operation computed."""
 
-    __slots__ = ("args", "op")
+    __slots__ = ("args", "op", "origin")   # origin: of a derivative, how it was found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return taken_apart(self, Result)

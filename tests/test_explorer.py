@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 
 from autograd import PRIMITIVES, Primitive, Value, cos, errstate, exp, grad, log, sqrt, tanh, topological
 from autograd.functions import relu
-from autograd.sweep import dependents, forward, numbers, times_numbers
+from autograd.sweep import dependents, numbers
+from autograd.zeros import pushforward
 from nn import MLP, Layer, Neuron
 from viz import draw, draw_neuron, explore, table
 from viz.formulas.notation import TEXT
@@ -314,7 +315,7 @@ def check_forward(page: Page, order: list[Value]) -> None:
     for n, x in enumerate(leaves[:4]):
         page.ask("n => { const m = document.getElementById('leaf'); m.value = n; m.onchange(); }", n)
         page.press("Home")
-        tangent = forward(order, {x: 1.0}, numbers, times_numbers)
+        tangent = pushforward(order, {x: 1.0}, order, symbolic=False)
         for u, (shown, _) in zip([u for u in order if u.args], walk(page, "next"), strict=True):
             into = [k for k, a in enumerate(u.args) if a in varying]
             slopes = [numbers(u)[k] for k in into]

@@ -21,9 +21,10 @@ FLOORS = {
     "the engine": [
         "autograd.conversion | autograd.files | autograd.display | autograd.form | autograd.special",
         "autograd.primitive", "autograd.primitives",
-        "autograd.graph", "autograd.sweep", "autograd.faults", "autograd.number | autograd.copies | autograd.arrays",
+        "autograd.graph", "autograd.sweep", "autograd.zeros | autograd.faults",
+        "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
-        "autograd.derive",
+        "autograd.guard", "autograd.derive",
         "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__",
         "autograd.testing"],
     "the compiler, stage by stage": [

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 from ..conversion import TraceError, bounded, to_float
 from ..derive import adjoints
 from ..graph import topological
+from ..guard import settle
+from ..primitive import deferred
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..value import Value, literal
@@ -22,7 +24,7 @@ from .backends.chunks import finite
 from .backends.python import python_function
 from .program import Program
 from .simplify import simplify
-from .trace import collector_off, gradient, rebuild
+from .trace import collector_off, condition, gradient, rebuild
 
 __all__ = ["Function", "Plan"]
 
@@ -32,7 +34,8 @@ class Function:
 
     leaves, shapes   of every argument: its Values in order, its shape (None if it is irregular)
     ys               the outputs, one after another
-    order            the nodes between the arguments and the outputs, arguments before results
+    condition        of outputs that are derivatives, what has to be finite too, or None
+    order            the nodes between the arguments and all of these, arguments before results
     captured         other leaves, whose numbers are read at every call
     """
 
@@ -50,14 +53,19 @@ class Function:
                 raise TypeError(f"compile(): an output is {bounded(y)}: outputs are Values of the graph, or lists of them")
         self.ys = [y if isinstance(y, Value) else literal(float(y)) for y in leaves_of(outputs)]
         self.order = topological(*self.ys, stop=known)
+        self.condition, more = condition(self.order, known)
+        self.order += more
         self.captured = [v for v in self.order if not (v.args or v.constant or v.symbolic or v in known)]
+
+
+HIDDEN = -1   # the place of what only has to be finite
 
 
 class Piece(NamedTuple):
     """Some of the program's outputs: what the function gives, or its derivative by one argument."""
 
     summed: bool                    # over the batch, or kept of each example
-    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`
+    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`, or HIDDEN
     like: Any                       # whose structure it has,
     size: int                       # so many numbers,
     shape: tuple[int, ...] | None   # in this shape, if it has one
@@ -84,9 +92,10 @@ class Plan:
         summed = bool(f.reduce and batched)
         parts = [(summed, 0, f.outputs)]
         parts += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
+        parts += [(False, HIDDEN, f.condition)] * (f.condition is not None)
         parts.sort(key=lambda part: not part[0])
         self.pieces = [Piece(*part, len(leaves_of(part[2])), shape_of(part[2])) for part in parts]
-        self.xs = [v for piece in self.pieces if piece.place for v in f.leaves[self.wrt[piece.place - 1]]]
+        self.xs = [v for piece in self.pieces if piece.place > 0 for v in f.leaves[self.wrt[piece.place - 1]]]
         with collector_off():
             ends, widths = self._ends(), [len(f.leaves[i]) for i in self.varying]
             self.kernel = kernel(lambda lowered: self._program(ends, lowered), f.backend, bool(batched), widths, f.threads)
@@ -96,7 +105,8 @@ class Plan:
 
     def _ends(self) -> list[Value]:
         """What the program computes: the outputs, and the derivatives by `xs`."""
-        return [*self.f.ys, *(gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else [])]
+        slopes = gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else []
+        return [*self.f.ys, *slopes, *([] if self.f.condition is None else [self.f.condition])]
 
     def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
         shared, varying = self._inputs()
@@ -182,11 +192,13 @@ class Plan:
 
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
-        made: list[Any] = [None] * len(self.pieces)
+        made: list[Any] = [None] * (1 + len(self.wrt))
         start = 0
         for _, k, like, size, shape in self.pieces:
             part = found[start:start + size]
             start += size
+            if k == HIDDEN:
+                continue
             if k and hasattr(args[self.wrt[k - 1]], "dtype"):
                 import numpy as np
                 made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
@@ -196,12 +208,14 @@ class Plan:
 
     def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
-        made: list[Any] = [None] * len(self.pieces)
+        made: list[Any] = [None] * (1 + len(self.wrt))
         places = {True: 0, False: 0}
         for summed, k, like, size, shape in self.pieces:
             start = places[summed]
             places[summed] += size
             part = sums[start:start + size] if summed else each[start:start + size]
+            if k == HIDDEN:
+                continue
             if shape is None:
                 made[k] = shaped(like, part.tolist() if summed else list(part))
             elif summed:
@@ -227,9 +241,11 @@ class Plan:
         f, (shared, varying) = self.f, self._inputs()
         made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip([*shared, *varying], x, strict=True)}
         with recording():
-            rebuild(f.order, made)
+            with deferred() as errors:
+                rebuild(f.ys, made, errors)
+            settle(errors, [made[y] for y in f.ys], all_of_them=False)
             slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
-            return [made[y].data for y in f.ys] + slopes
+            return [*[made[y].data for y in f.ys], *slopes, *[0.0] * (f.condition is not None)]
 
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results again, example by example, as the graph gives them."""

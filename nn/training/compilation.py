@@ -22,6 +22,7 @@ from autograd import Value, errstate, no_grad, topological
 from autograd.compiler import TraceError, compile
 from autograd.compiler.trace import Symbol, collector_off, tracing
 from autograd.conversion import bounded, to_float
+from autograd.guard import guarded
 from autograd.structure import leaves_of, shaped
 from autograd.value import literal
 
@@ -174,7 +175,7 @@ def eager_forward(model: Module) -> Forward:
     """The same, row by row."""
     def outputs(examples: Examples) -> list[Any]:
         with no_grad():
-            return [plain(model(x)) for x in examples.rows()]
+            return [plain(guarded(model, x)) for x in examples.rows()]
     return outputs
 
 

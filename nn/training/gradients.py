@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from autograd import Value, errstate, topological
 from autograd.conversion import bounded
+from autograd.guard import guarded
 
 from ..checks import whole
 from ..data.examples import Batch, Examples
@@ -45,7 +46,7 @@ def eager_gradients(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[A
         p.grad = 0.0
     total = 0.0
     for x, y in zip(xs, ys, strict=True):
-        L = loss_of(loss, model(x), y)
+        L = guarded(lambda x=x, y=y: loss_of(loss, model(x), y))
         L.backward()
         total += L.data
     return total, [p.grad for p in parameters]

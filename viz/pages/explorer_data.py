@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import count
 from typing import Any
 
-from autograd.derive import formulas
 from autograd.steps import Step, steps, xi_names
-from autograd.sweep import dependents, forward, numbers, times_numbers
+from autograd.sweep import dependents, formulas, numbers
 from autograd.value import Value, literal
+from autograd.zeros import Term, local_partials, pushforward
 
 from ..formulas.notation import TEXT, formula
 from ..formulas.tables import _simple
@@ -61,7 +62,7 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
     where = {edge: e for e, edge in enumerate(edges)}
     right, wrong = trace(order, edges), trace(order, impatient(order, edges))
     rows, row_of = _rows(order, names)
-    tangents = [forward(order, {x: 1.0}, numbers, times_numbers) for x in variables]
+    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False) for x in variables]
     found = {
         "nodes": [{
             "name": symbols[v], "full": whole(str(v.label or "")), "op": v.op.symbol if v.op else "",
@@ -82,14 +83,15 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
 
 def trace(order: Sequence[Value], edges: Iterable[Edge]) -> list[tuple[Edge, float, float]]:
     """The chain rule, edge by edge in the given order."""
-    total = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+    nothing, local = Term(0.0, by_kind=True), cache(local_partials(order))
+    total = {order[-1]: Term(1.0)}
     found = []
     for i, k in edges:
-        v = order[i]
-        term = times_numbers(total[v], numbers(v)[k])
+        v, a = order[i], order[i].args[k]
+        term = Term.times(total.get(v, nothing), local(v)[k])
         if term is not None:
-            total[v.args[k]] += term
-        found.append(((i, k), term or 0.0, total[v.args[k]]))
+            total[a] = total[a] + term if a in total else term
+        found.append(((i, k), (term or nothing).number, total.get(a, nothing).number))
     return found
 
 

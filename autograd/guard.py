@@ -1,0 +1,65 @@
+"""`where` as a guard: an operation that has no number is no error, as long as only a `where` sees it that does not take it.
+
+Python computes both branches of where(step(x), log(x), 0.0) before `where` is called. Within `guarded`, as everywhere that
+this package calls a function of its user's, log(-1) is nan for the moment, and an error when the function has returned and the
+nan is taken, by the result or by anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .graph import topological
+from .primitive import deferred
+from .primitives import where
+from .recording import recording
+from .structure import leaves_of
+from .value import RECORDING, Constant, Value
+
+__all__ = ["guarded", "settle"]
+
+
+def guarded(f: Callable[..., Any], *args: Any, **given: Any) -> Any:
+    """f(*args, **given); an error of an operation that no `where` drops is raised afterwards.
+
+    >>> from autograd import log, step, where
+    >>> guarded(lambda x: where(step(x), log(x), 0.0), Value(-1.0)).data
+    0.0
+    >>> guarded(lambda x: where(step(x), 0.0, log(x)), Value(-1.0))
+    Traceback (most recent call last):
+    ValueError: log(-1): log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits
+    """
+    with deferred() as errors:
+        result = f(*args, **given)
+    if errors and RECORDING.get() is Constant:   # there is no graph to tell by
+        with recording():
+            return guarded(f, *args, **given)
+    settle(errors, [y for y in leaves_of(result) if isinstance(y, Value)])
+    return result
+
+
+def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: bool = True) -> None:
+    """Raise what an operation raised that the roots need; or, if `all_of_them` have to be told by these graphs, the first
+    error of an operation that is not in them: a branch may depend on it."""
+    if not errors:
+        return
+    order = topological(*roots)
+    needed = set(roots)
+    dropped = 0
+    for v in reversed(order):
+        if v in needed:
+            needed.update(v.args if v.op is not where else (v.args[0], v.args[1] if v.args[0]._data else v.args[2]))
+    for v in order:
+        if v.op and (v in needed or all_of_them):
+            try:
+                v.op.value(*[a._data for a in v.args])
+            except (ValueError, ZeroDivisionError):
+                if v in needed:
+                    with deferred(False):
+                        v.op.evaluate(*[a._data for a in v.args], names=[a.label for a in v.args])
+                dropped += 1
+            except OverflowError:
+                pass
+    if all_of_them and dropped < len(errors):
+        raise errors[0]

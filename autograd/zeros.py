@@ -1,0 +1,163 @@
+"""Derivatives of all nodes, and the algebra of zeros: what 0 is worth where it meets a slope that is not finite.
+
+    0 by kind · anything = 0     of a slope that is 0 whatever the numbers nearby (of step, of the branch that `where` does
+                                 not take, of relu below 0) not even one is left that does not exist
+    0 · ±inf = 0                 a strong zero: what counts nothing counts nothing, however steep. The derivative of such a
+                                 product is not known: it is nan
+    0 · nan = nan                an error that names the node, unless a number that was given is nan or infinite itself
+
+An infinity or nan that arises on the way is never lost before the results, unless by these rules. So a plain sweep comes
+first, and where its results are finite they need no second look: this file is for the others, and compiled code multiplies as
+it likes and asks the graph about what is not finite.
+
+>>> from autograd import Value, relu
+>>> x = Value(0.0)
+>>> relu(x ** 0.5 - 1).backward()
+>>> x.grad
+0.0
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+from .graph import N, Node
+from .primitives import add, div, mul, neg, strong_mul, where
+from .sweep import PLAIN, dependents, formulas, forward, number_of, numbers, product, reverse
+
+__all__ = ["Term", "local_partials", "pullback", "pushforward"]
+
+Local = Callable[[Any], "list[Term]"]
+
+
+def pullback(order: Sequence[N], seeds: Mapping[N, Any], xs: Iterable[N], symbolic: bool = True) -> dict[N, Any]:
+    """The adjoints of `xs` and of all nodes of `order` between them and the seeds, which are the adjoints of the roots.
+
+    They are formulas (Values and plain numbers), or floats if not `symbolic`. FloatingPointError if finite numbers give nan.
+    """
+    xs = list(xs)
+    needed = dependents(order, xs)
+    found = reverse(order, seeds, *_plain(symbolic), needed)
+    if _finite([found[x] for x in xs if x in found]):
+        return found
+    local = local_partials(order)
+    terms = reverse(order, {v: Term(g) for v, g in seeds.items()}, local, Term.times, needed)
+    if any([math.isnan(terms[x].number) for x in xs if x in terms]):
+        _blame(order, terms, local)
+    return {v: term.x if symbolic else term.number for v, term in terms.items()}
+
+
+def pushforward(order: Sequence[N], seeds: Mapping[N, Any], ys: Iterable[N], symbolic: bool = True) -> dict[N, Any]:
+    """The tangents of `ys`, those that there are: Σ ∂y/∂x · seed. The `seeds` are the tangents of the variables x.
+
+    They are formulas (Values and plain numbers), or floats if not `symbolic`. FloatingPointError if finite numbers give nan.
+    One that is not finite comes from the adjoints: what counts nothing in y, a sweep from below cannot know.
+    """
+    found = forward(order, seeds, *_plain(symbolic))
+    return {y: found[y] if _finite([found[y]]) else _by_adjoints(order, seeds, y, symbolic) for y in ys if y in found}
+
+
+def _by_adjoints(order: Sequence[N], seeds: Mapping[N, Any], y: N, symbolic: bool) -> Any:
+    adjoint = pullback(order, {y: 1.0}, seeds, symbolic)
+    terms = [Term.times(Term(t, by_kind=isinstance(t, PLAIN) and t == 0), Term(adjoint[x]))
+             for x, t in seeds.items() if x in adjoint]
+    total = reduce(operator.add, [term for term in terms if term], Term(0.0))
+    return total.x if symbolic else total.number
+
+
+def _plain(symbolic: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return (formulas, product) if symbolic else (numbers, operator.mul)
+
+
+def _finite(found: Iterable[Any]) -> bool:
+    return all([math.isfinite(number_of(x)) or getattr(x, "symbolic", False) for x in found])
+
+
+class Term:
+    """A derivative, a number or a Value, that knows whether it is a zero by kind."""
+
+    __slots__ = ("by_kind", "number", "x")
+
+    def __init__(self, x: Any, by_kind: bool = False) -> None:
+        self.x, self.number, self.by_kind = x, number_of(x), by_kind
+
+    def __add__(self, other: Term) -> Term:
+        return Term(self.x + other.x, self.by_kind and other.by_kind)
+
+    @staticmethod
+    def times(g: Term, d: Term) -> Term | None:
+        """g · d: of Values a formula that is right for other numbers too."""
+        if g.by_kind or d.by_kind:
+            zero, other = (d, g) if d.by_kind else (g, d)
+            if isinstance(zero.x, PLAIN):
+                return None
+            y = zero.x * other.x
+            return Term(y if math.isfinite(other.number) else where(zero.x, y, 0.0), True)
+        if g.number == 0 and math.isinf(d.number):
+            return Term(strong_mul(g.x, d.x))
+        x = product(g.x, d.x)
+        return None if x is None else Term(x)
+
+
+def local_partials(order: Sequence[Node]) -> Local:
+    """The function from a node of `order` to its local partials as terms."""
+    zeros = _zeros_by_kind(order)
+
+    def local(v: Node) -> list[Term]:
+        assert v.op is not None
+        in_product, found = v.op is mul or v.op is strong_mul, []
+        for i, d in enumerate(formulas(v)):
+            by_kind = isinstance(d, PLAIN) or v.op.flat or (in_product and v.args[1 - i] in zeros)
+            found.append(Term(d, by_kind and number_of(d) == 0))
+        return found
+    return local
+
+
+def _zeros_by_kind(order: Sequence[Node]) -> set[Node]:
+    """The nodes of `order` that are 0 whatever the numbers nearby."""
+    zeros: set[Node] = set()
+    for v in order:
+        op, args = v.op, v.args
+        if v._data != 0:
+            continue
+        if op is None:
+            by_kind = v.constant
+        elif op is mul or op is strong_mul:
+            by_kind = args[0] in zeros or args[1] in zeros
+        elif op is div:
+            by_kind = args[0] in zeros
+        elif op is where:
+            by_kind = (args[1] if args[0]._data else args[2]) in zeros
+        elif op is add or op is neg:
+            by_kind = zeros.issuperset(args)
+        else:
+            by_kind = op.flat and all([isinstance(d, PLAIN) for d in formulas(v)])   # all of them 0
+        if by_kind:
+            zeros.add(v)
+    return zeros
+
+
+def _blame(order: Sequence[N], adjoint: Mapping[N, Term], local: Local) -> None:
+    """Say where a derivative became nan: FloatingPointError, unless a leaf itself is nan or infinite."""
+    if not all([math.isfinite(v._data) for v in order if not v.args]):
+        return
+    advice = next((v.op.advice for v in order if v.op and not math.isfinite(v._data)), "")
+    for v in reversed(order):
+        g = adjoint.get(v)
+        if v.op and g and not math.isnan(g.number):
+            for a, d in zip(v.args, local(v), strict=True):
+                term = Term.times(g, d)
+                if term is None or a.constant:
+                    continue
+                if math.isinf(term.number) and math.isfinite(g.number):   # here it became infinite, to meet a 0 below
+                    advice = advice or v.op.advice
+                if math.isnan(term.number):
+                    raise FloatingPointError(f"nan gradient of {a._name()}: {v._name()} has slope {d.number:g} there and "
+                                             f"receives {g.number:g} from above; "
+                                             f"{advice or v.op.advice or 'it has no derivative'}")
+    raise FloatingPointError("nan gradient: infinite contributions of both signs meet in one node"
+                             + (f"; {advice}" if advice else ""))
