@@ -57,6 +57,7 @@ from autograd.testing.ways import Outcome, Unjudged, Way, backends, ways
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ["python"]
+MANY = settings(database=None, derandomize=True, max_examples=2000)   # to find something
 PLAIN = [p for p in ROWS if p in rows()]   # without those that other tests make, and those that cancel
 
 
@@ -155,6 +156,7 @@ def test_two_forms_of_a_function() -> None:
     assert_same(lambda x: x, lambda x: x * x * 0.5 + 0.75, 1.0, order=1, atol=0.3)
 
 
+@pytest.mark.slow
 def test_every_way_is_compared() -> None:
     for layout in (3.0, (1.0, 2.0), ([1.0, 2.0],), ({"a": 1.0, "b": [2.0]},)):
         assert_gradients(lambda *args: tanh(sum(leaves(args), 0.0) * leaves(args)[0]), layout, order=3)
@@ -260,15 +262,16 @@ def called(f: Callable[..., Any], program: Program) -> Any:
         return type(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("word", "text"), [("log", "return log("), ("softmax", "return softmax(x, x)[0]")])
 def test_programs_shrink_to_short_ones(word: str, text: str) -> None:
-    program = find(expressions(smooth=False, of=PLAIN), lambda program: word in program.words)
+    program = find(expressions(smooth=False), lambda program: word in program.words, settings=MANY)
     assert text in repr(program) and len(program.at) == 1 and len(program.steps) <= 4, program
 
 
 @pytest.mark.slow
 def test_a_failing_example_is_printed_as_a_program() -> None:
-    @settings(database=None, derandomize=True)
+    @MANY
     @given(expressions(of=SMOOTH))
     def fails(program: Program) -> None:
         assert "exp" not in program.words
@@ -304,8 +307,8 @@ def test_points_may_be_kinks(name: str) -> None:
 
 def test_rows_of_ones_own_are_drawn() -> None:
     with a_row("mine", value=lambda x: x * x, partials=lambda y, x: (2 * x,)) as row:
-        assert find(primitives(), lambda p: p is row) is row
-        assert find(expressions(), lambda program: row.name in program.words).words == (row.name,)
+        assert find(primitives(), lambda p: p is row, settings=MANY) is row
+        assert find(expressions(), lambda program: row.name in program.words, settings=MANY).words == (row.name,)
         assert_gradients(row, [1.0, 2.0], backends=PYTHON)
     assert find(primitives(smooth=False), lambda p: p.kink is not None).kink
 
@@ -343,6 +346,7 @@ def test_without_hypothesis_the_assertions_remain() -> None:
 
 # ---- other libraries
 
+@pytest.mark.slow
 def test_mpmath_and_differences_agree_with_the_engine_where_they_judge() -> None:
     others, _ = peers()
     judged = 0
