@@ -248,21 +248,26 @@ class Plan:
             return [*[made[y].data for y in f.ys], *slopes, *[0.0] * (f.condition is not None)]
 
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
-        """The kernel's results again, example by example, as the graph gives them."""
+        """The kernel's results, those of examples that are not finite as the graph gives them. Of sums nothing tells which
+        example it was: they are added up once more, of all examples."""
         np = self.np
         if self.reference is None:
             self.reference, _ = python_function(self._program(self._ends(), False))
-        run = self.reference
+        run, again = self.reference, not finite(sums)
         common = [x for part in shared for x in part.tolist()]
-        sums, each = np.zeros_like(sums), np.empty((len(each), B))
-        for b in range(B):
+        finite_ones = np.isfinite(each).all(axis=0)
+        if again:
+            sums = np.zeros_like(sums)
+        for b in range(B) if again else np.flatnonzero(~finite_ones).tolist():
             try:
                 found = self._exact(run, common + [x for part in varying for x in part[b].tolist()])
             except Exception as error:
                 if self.batched:
                     error.add_note(f"in example {b} of the batch")
                 raise
-            with np.errstate(over="ignore", invalid="ignore"):
-                sums += found[:len(sums)]
-            each[:, b] = found[len(sums):]
+            if again:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    sums += found[:len(sums)]
+            if not finite_ones[b]:
+                each[:, b] = found[len(sums):]
         return sums, each
