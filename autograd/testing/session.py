@@ -49,7 +49,8 @@ def drawn(seed: int, k: int) -> Program:
         leaves = [chance.choice(SPECIAL) if special else chance.choice(WHOLE) if kind == 2 else round(chance.uniform(-2, 2), 3)
                   for _ in range(n)]
         program = expression(leaves, choices, chance.choice((3, 5, 8)), special)
-    return replace(program, layout=chance.choice(LAYOUTS))
+    layout = chance.choice(LAYOUTS)
+    return replace(program, layout="list" if layout == "array" and "numpy" not in backends() else layout)
 
 
 @dataclass
