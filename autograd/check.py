@@ -84,5 +84,5 @@ def culprit(y: Value, eps: float, atol: float, rtol: float) -> str:
             for k, (d, n) in enumerate(zip(numbers(v), numeric, strict=True)):
                 if not v.args[k].constant and not abs(d - n) <= atol + rtol * abs(n):
                     called = v.op.called(*[a.data for a in v.args])
-                    return f"; the partial of {called} by its argument {k} is {d!r}, by differences {n!r}"
+                    return f"; the partial of {called} by its argument {k} is {d!r}, by differences {n:.7g}"
     return ""

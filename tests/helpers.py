@@ -9,7 +9,7 @@ import operator
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import product
 from typing import Any, NoReturn
 
@@ -18,8 +18,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from mpmath import mp, mpc, mpf
 
-from autograd import PRIMITIVES, Primitive, Value, sin, tanh, topological
+from autograd import PRIMITIVES, Primitive, Value, topological
 from autograd.sweep import numbers
+from autograd.testing import Program, expressions, peers
 
 LARGEST, SMALLEST = sys.float_info.max, sys.float_info.min   # below the smallest normal number digits run out
 EFFORT = max(1, settings().max_examples // 50)               # 1 in the quick profile
@@ -210,72 +211,28 @@ def inside(p: Primitive, n: int) -> Iterator[list[float]]:
 SMOOTH = [p for p in ROWS if p.kink is None and not p.name.startswith("strong")]
 
 
-@dataclass(frozen=True)
-class Program:
-    """Steps (a row, places of its arguments among what came before), to run on numbers, Values or anything in between.
-
-    What would leave a row's domain goes through sin instead, and what becomes large through tanh: the steps stay
-    well-conditioned, so that tolerances of a few digits more than the promised ones find mistakes and not rounding.
-    """
-
-    steps: tuple[tuple[Primitive, tuple[int, int, int]], ...]
-    at: tuple[float, ...]
-
-    def __call__(self, xs: Sequence[Any]) -> Any:
-        return self.run(xs)[0]
-
-    def run(self, xs: Sequence[Any]) -> tuple[Any, list[tuple[bool, bool]]]:
-        """The result, and at every step whether it went through sin and whether through tanh."""
-        found, route = [*xs], []
-        for p, places in self.steps:
-            args = [found[-1 - place % len(found)] for place in places][:p.arity or 3]
-            lo, hi = p.domain
-            outside = not all(lo <= getattr(x, "data", x) <= hi for x in args)
-            y = sin(args[0]) if outside else p(*args)
-            large = abs(y) > 10
-            found.append(tanh(y) if large else y)
-            route.append((outside, bool(large)))
-        return found[-1] + found[-2] * found[len(xs) // 2], route
-
-    def values(self) -> tuple[list[Value], Value]:
-        xs = [Value(x, label=f"x{i}") for i, x in enumerate(self.at)]
-        return xs, self(xs)
+def on_a_list(program: Program) -> Program:
+    """The same as a function of one list."""
+    return replace(program, layout="list")
 
 
-places = st.tuples(*[st.integers(0, 7)] * 3)   # near ones, so that long paths are likely
-programs = st.builds(Program, st.lists(st.tuples(st.sampled_from(SMOOTH), places), min_size=3, max_size=14).map(tuple),
-                     st.lists(st.floats(-1.5, 1.5), min_size=2, max_size=4).map(tuple))
+def values_of(program: Program) -> tuple[list[Value], Value]:
+    """(new Values of its inputs, the result) of a program on a list."""
+    xs = [Value(x, label=f"x{i}") for i, x in enumerate(program.at)]
+    return xs, program(xs)
 
 
-class Exact:
-    """A graph in mpmath's numbers: its value, and derivatives by central differences of so small a step that of 900 bits
-    some 300 remain. It knows the graph and the truths, and no rule of differentiation."""
+programs = expressions(leaves=4, depth=8, numbers=st.floats(-1.5, 1.5), of=SMOOTH).map(on_a_list).filter(
+    lambda program: len(program.at) > 1)
 
-    STEP = mpf(2) ** -200
+
+class Exact(peers.Exact):
+    """A graph in mpmath's numbers, by the TRUTHS: it knows the graph, and nothing else of the engine."""
 
     def __init__(self, y: Value, xs: Sequence[Value]) -> None:
-        self.order, self.xs = topological(y), xs
+        super().__init__(y, xs, TRUTHS)
 
-    def value(self, *moved: tuple[int, Any]) -> Any:
-        """y, with the leaves of these places moved by so much."""
-        at: dict[Value, Any] = {}
-        by: dict[Value, Any] = {x: mpf(0) for x in self.xs}
-        for i, h in moved:
-            by[self.xs[i]] += h
-        with mp.workprec(900):
-            for v in self.order:
-                at[v] = TRUTHS[v.op.name](*[at[a] for a in v.args]) if v.op else mpf(v.data) + by.get(v, 0)
-        return at[self.order[-1]]
-
-    def first(self, i: int) -> Any:
-        h = self.STEP
-        with mp.workprec(900):
-            return (self.value((i, h)) - self.value((i, -h))) / (2 * h)
-
-    def second(self, i: int, j: int) -> Any:
-        h = self.STEP
-        with mp.workprec(900):
-            return sum(a * b * self.value((i, a * h), (j, b * h)) for a in (1, -1) for b in (1, -1)) / (4 * h * h)
+    first = second = peers.Exact.derivative
 
 
 def path_sums(y: Value, xs: Sequence[Value]) -> list[float]:

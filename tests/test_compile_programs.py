@@ -14,7 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import EFFORT, LARGEST, ROWS, SMALLEST, TRUTHS, Program, anywhere, inside, path_sums, programs, same, truth, ulps
+from helpers import (
+    EFFORT,
+    LARGEST,
+    ROWS,
+    SMALLEST,
+    TRUTHS,
+    anywhere,
+    inside,
+    path_sums,
+    programs,
+    same,
+    truth,
+    ulps,
+    values_of,
+)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
@@ -44,6 +58,7 @@ from autograd import (
 from autograd.compiler import Compiled, compile
 from autograd.primitives import exceeds, step
 from autograd.structure import leaves_of
+from autograd.testing import Program
 
 pytestmark = pytest.mark.usefixtures("dirty_memory")
 
@@ -139,8 +154,10 @@ thorough = settings(max_examples=2 * settings().max_examples)   # as many of eit
 
 def drawn(graph: Program | Dag) -> tuple[list[Value], list[Value]]:
     """Its leaves and its results."""
-    xs, y = graph.values()
-    return xs, y if isinstance(y, list) else [y]
+    if isinstance(graph, Dag):
+        return graph.values()
+    xs, y = values_of(graph)
+    return xs, [y]
 
 
 @pytest.mark.slow

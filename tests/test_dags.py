@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import SMALLEST, SMOOTH, Exact, Program, path_sums, programs
+from helpers import SMALLEST, SMOOTH, Exact, on_a_list, path_sums, programs, values_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mpmath import mpf
@@ -20,6 +20,8 @@ from mpmath import mpf
 from autograd import Value, grad, gradcheck, hessian, hvp, jacobian, jvp, topological, value_and_grad, vjp
 from autograd.check import differences
 from autograd.sweep import dependents
+from autograd.testing import Program
+from autograd.testing.programs import CODES, expression
 from autograd.zeros import pullback, pushforward
 
 
@@ -32,7 +34,7 @@ def well_conditioned(y: Value, xs: list[Value]) -> list[float]:
 
 @given(programs)
 def test_values_and_gradients_are_those_of_the_truth(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     sums, exact = well_conditioned(y, xs), Exact(y, xs)
     assert abs(y.data - exact.value()) <= 1e-12 * (1 + sum(sums))
     y.backward()
@@ -42,7 +44,7 @@ def test_values_and_gradients_are_those_of_the_truth(program: Program) -> None:
 
 @given(programs)
 def test_second_derivatives_are_those_of_the_truth(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     sums, exact = well_conditioned(y, xs), Exact(y, xs)
     matrix = hessian(y, xs)
     for i, row in enumerate(matrix):
@@ -55,7 +57,7 @@ def test_second_derivatives_are_those_of_the_truth(program: Program) -> None:
 
 @given(programs)
 def test_all_ways_to_a_gradient_agree(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     sums = well_conditioned(y, xs)
     y.backward()
     of_values = [d.data for d in grad(y, xs)]
@@ -72,7 +74,7 @@ def test_all_ways_to_a_gradient_agree(program: Program) -> None:
 
 @given(programs)
 def test_the_fast_sweep_is_the_plain_one(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     y.backward()
     order = topological(y)
     plain = pullback(order, {y: 1.0}, xs, symbolic=False)
@@ -83,7 +85,7 @@ def test_the_fast_sweep_is_the_plain_one(program: Program) -> None:
 
 @given(programs, st.lists(st.floats(-2, 2), min_size=4, max_size=4), st.floats(-2, 2))
 def test_forward_and_reverse_mode_are_transposes(program: Program, direction: list[float], u: float) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     sums = well_conditioned(y, xs)
     v = direction[:len(xs)]
     tangent = jvp(y, xs, v).data
@@ -96,7 +98,7 @@ def test_forward_and_reverse_mode_are_transposes(program: Program, direction: li
 
 @given(programs, st.lists(st.floats(-1, 1), min_size=4, max_size=4))
 def test_a_hessian_times_a_vector_agrees_with_the_hessian(program: Program, direction: list[float]) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     well_conditioned(y, xs)
     v = direction[:len(xs)]
     matrix = [[d.data for d in row] for row in hessian(y, xs)]
@@ -108,13 +110,10 @@ def test_a_hessian_times_a_vector_agrees_with_the_hessian(program: Program, dire
 
 @given(programs)
 def test_differences_agree(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     at = list(program.at)
     second = max(max(path_sums(d, xs)) for d in grad(y, xs))
     assume(max(second, *path_sums(y, xs)) < 1e3)
-    for i in range(len(at)):   # the step of the differences crosses the border of no domain
-        for h in (4e-6, -4e-6):
-            assume(program.run([x + h * (i == j) for j, x in enumerate(at)])[1] == program.run(at)[1])
     for d, numeric in zip(grad(y, xs), differences(program, [at])[0], strict=True):
         assert abs(d.data - numeric) <= 1e-5 * (1 + second)   # the step is 1e-6, and third derivatives are not much larger
     assert gradcheck(program, at, order=1, atol=1e-5 * (1 + second))
@@ -122,9 +121,9 @@ def test_differences_agree(program: Program) -> None:
 
 @given(programs)
 def test_the_same_graph_has_the_same_bits_in_every_copy_and_every_run(program: Program) -> None:
-    xs, y = program.values()
+    xs, y = values_of(program)
     y.backward()
-    again, z = program.values()
+    again, z = values_of(program)
     z.backward()
     assert [v.data.hex() for v in topological(y)] == [v.data.hex() for v in topological(z)]
     assert [x.grad.hex() for x in xs] == [x.grad.hex() for x in again]
@@ -138,13 +137,13 @@ def test_the_same_graph_has_the_same_bits_in_every_copy_and_every_run(program: P
 
 def random_program(seed: int) -> Program:
     chance = random.Random(seed)
-    steps = [(chance.choice(SMOOTH), (chance.randrange(8), chance.randrange(8), chance.randrange(8))) for _ in range(200)]
-    return Program(tuple(steps), tuple(chance.uniform(-1, 1) for _ in range(5)))
+    choices = [(chance.choice(SMOOTH).name, chance.randrange(CODES)) for _ in range(200)]
+    return on_a_list(expression([chance.uniform(-1, 1) for _ in range(5)], choices))
 
 
 def print_bits() -> None:
     program = random_program(1)
-    xs, y = program.values()
+    xs, y = values_of(program)
     y.backward()
     print([y.data.hex(), *[x.grad.hex() for x in xs], *[d.data.hex() for d in hvp(y, xs, [1.0] * 5)]])
 
@@ -163,7 +162,7 @@ def test_bits_do_not_depend_on_the_hash_seed() -> None:
 
 def test_a_long_random_graph() -> None:
     program = random_program(2)
-    xs, y = program.values()
+    xs, y = values_of(program)
     sums, exact = path_sums(y, xs), Exact(y, xs)
     y.backward()
     for i, x in enumerate(xs):

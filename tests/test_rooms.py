@@ -48,6 +48,8 @@ PUBLIC = {   # what users import, as it was before the rooms were moved
         "jacobian jvp leaky_relu log log10 log1p log2 log_sigmoid log_softmax logsumexp maximum minimum no_grad "
         "primitive relu sigmoid sign silu sin sinh softmax softplus sqrt step tan tanh topological value_and_grad vjp "
         "where"),
+    "autograd.testing": (
+        "Program assert_derivative assert_gradients assert_same expressions networks points primitives values"),
     "autograd.compiler": (
         "Compiled CompiledFunction TraceError compile compile_function llvm_rule"),
     "nn": (
@@ -161,6 +163,11 @@ def test_import_does_not_load_numpy_or_viz() -> None:
 def test_every_public_name_is_there(module: str) -> None:
     found = importlib.import_module(module)
     assert [name for name in PUBLIC[module].split() if not hasattr(found, name)] == []
+
+
+def test_hypothesis_is_asked_for_in_one_file() -> None:
+    found = {module for module in files() for name, _ in imports(module, ours=False) if name.split(".")[0] == "hypothesis"}
+    assert found == {"autograd.testing.strategies"}
 
 
 def test_every_folder_says_what_it_is_for() -> None:

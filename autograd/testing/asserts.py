@@ -123,13 +123,15 @@ def assert_gradients(f: Callable[..., Any], at: Any = None, *, order: int = 2, b
     >>> assert_gradients(lambda x, y: tanh(x * y) + relu(x), at=[(0.5, 2.0), (0.0, 1.0)], backends=["python"])
     """
     for args in _points(at) if at is not None else [f.args]:  # type: ignore[attr-defined]
+        y = None
         with suppress(ArithmeticError, ValueError):   # which all ways must raise
-            built(f, args)
+            y, _ = built(f, args)
         told = []
         for k in range(1, order + 1):
             outcomes, off = compared(f, args, k, [*ways(k, backends), *[way for way in differences() if way.order == k]])
             judged = [(way, found) for way, found in outcomes if not isinstance(found.error, TraceError)]
-            told += [f"  order {k}: {d}{_others(len(d.ways))}" for d in clusters(k, judged, off)]
+            told += [f"  order {k}: {d}{_others(len(d.ways))}{_blamed(y) if y is not None and d.found.off else ''}"
+                     for d in clusters(k, judged, off)]
         if told:
             raise AssertionError("\n".join([f"ways to the derivatives of {_name(f)} at {_shown(args)} disagree:", *told,
                                             *(f.source() if isinstance(f, Program) else ())]))

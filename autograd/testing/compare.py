@@ -139,7 +139,7 @@ def _sort(a: Outcome, b: Outcome) -> str:
 
 
 def _sort_of(x: float) -> str:
-    return "nan" if x != x else "inf" if math.isinf(x) else "0" if x == 0 else "number"
+    return "nan" if x != x else "inf" if math.isinf(x) else "number"
 
 
 def clusters(order: int, outcomes: Sequence[tuple[Way, Outcome]], off: Sequence[float]) -> list[Disagreement]:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ..derive import grad
 from ..form import Argument, Formula, calls, expanded
 from ..graph import topological
 from ..primitive import Primitive, errstate
 from ..structure import leaves_of, shaped
 from ..value import Value
-from .ways import Outcome, Unjudged, Way, built, targets
+from .ways import Outcome, Unjudged, Way, built
 
 __all__ = ["Exact", "differences", "peers"]
 
@@ -27,15 +28,19 @@ Asked = Callable[[Callable[..., Any], tuple[Any, ...], Value, list[Value]], Outc
 STEP = 1e-4   # of differences, relative to numbers beyond 1; one of half the size says how good they are
 
 
-def _apart(y: Value, distance: float = 1e-9) -> None:
-    """Unjudged where a node is not finite, or nearer to its row's kink than that."""
+def _sides(y: Value) -> list[bool]:
+    """On which side of its row's kink every node is; Unjudged where one is at it, or is not finite."""
+    sides = []
     for v in topological(y):
         if not math.isfinite(v._data):
             raise Unjudged(f"{v!r} is not finite")
         if v.op and v.op.kink:
             with errstate(invalid="ignore", divide="ignore"):
-                if not abs(float(v.op.kink(*[a._data for a in v.args]))) > distance:
-                    raise Unjudged(f"{v!r} is at a kink")
+                distance = float(v.op.kink(*[a._data for a in v.args]))
+            if not abs(distance) > 1e-9:
+                raise Unjudged(f"{v!r} is at a kink")
+            sides.append(distance > 0)
+    return sides
 
 
 def _way(name: str, order: int, ask: Asked) -> Way:
@@ -51,26 +56,26 @@ def _way(name: str, order: int, ask: Asked) -> Way:
 
 # ---- differences
 
-def _order_below(order: int, f: Callable[..., Any], args: tuple[Any, ...]) -> list[float]:
-    y, xs = built(f, args)
-    return [d.data for d in (targets(order - 1, y, xs) if order > 1 else [y])][order == 2:]
-
-
 def _by_differences(order: int) -> Asked:
     def ask(f: Callable[..., Any], args: tuple[Any, ...], y: Value, xs: list[Value]) -> Outcome:
-        at = leaves_of(args)
-        _apart(y, 4 * STEP * max(1.0, *map(abs, at)))
+        at, sides = leaves_of(args), _sides(y)
+
+        def below(inputs: Sequence[float]) -> list[float]:
+            """What is differentiated: the value, or the gradient."""
+            z, zs = built(f, shaped(args, inputs))
+            if _sides(z) != sides:
+                raise Unjudged("a kink is too near")
+            return [d.data for d in grad(z, zs)] if order > 1 else [z.data]
+
+        def central(i: int, h: float) -> list[float]:
+            high, low = at[i] + h, at[i] - h
+            return [(a - b) / (high - low) for a, b in zip(
+                below([*at[:i], high, *at[i + 1:]]), below([*at[:i], low, *at[i + 1:]]), strict=True)]
         found, off = [] if order > 1 else [y.data], [] if order > 1 else [0.0]
+        size = 1 + max(map(abs, below(at)))
         for i, x in enumerate(at):
             h = STEP * max(1.0, abs(x))
-
-            def central(h: float, i: int = i, x: float = x) -> list[float]:
-                high, low = ([*at[:i], x + d, *at[i + 1:]] for d in (h, -h))
-                return [(a - b) / ((x + h) - (x - h)) for a, b in zip(
-                    _order_below(order, f, shaped(args, high)), _order_below(order, f, shaped(args, low)), strict=True)]
-            wide, half = central(h), central(h / 2)
-            size = max([abs(z) for z in _order_below(order, f, args)])
-            for a, b in zip(wide, half, strict=True):
+            for a, b in zip(central(i, h), central(i, h / 2), strict=True):
                 found.append((4 * b - a) / 3)   # Richardson's extrapolation
                 off.append(abs(a - b) + 1e-15 * size / h)
         if not all([d <= 1e-5 + 1e-5 * abs(z) for z, d in zip(found, off, strict=True)]):
@@ -192,14 +197,15 @@ class Exact:
 
 def _by_mpmath(order: int) -> Asked:
     def ask(f: Callable[..., Any], args: tuple[Any, ...], y: Value, xs: list[Value]) -> Outcome:
-        _apart(y)
+        _sides(y)
         exact, every = Exact(y, xs), range(len(xs))
         if order == 1:
             found = [exact.value(), *[exact.derivative(i) for i in every]]
         else:
             known = {places: exact.derivative(*places) for places in {_places(order, i, k) for i in every for k in every}}
             found = [known[_places(order, i, k)] for i in every for k in every]
-        return _finite([float(d) for d in found], 1e-25)
+        rounding = 2.0 ** (exact.STEP * order + 10 - exact.BITS) * (1 + abs(y.data))
+        return _finite([float(d) for d in found], 1e-25, rounding)
     return ask
 
 
@@ -208,11 +214,11 @@ def _places(order: int, i: int, k: int) -> tuple[int, ...]:
     return tuple(sorted([i] * (order - 1) + [k]))
 
 
-def _finite(numbers: Sequence[float], relative: float) -> Outcome:
-    """Numbers that are off by so much of the largest of them."""
+def _finite(numbers: Sequence[float], relative: float, absolute: float = 0.0) -> Outcome:
+    """Numbers that are off by so much of the largest of them, and by so much in any case."""
     if not all(map(math.isfinite, numbers)):
         raise Unjudged("it is not finite")
-    return Outcome(tuple(numbers), off=(relative * max(map(abs, numbers)),) * len(numbers))
+    return Outcome(tuple(numbers), off=(relative * max(map(abs, numbers)) + absolute,) * len(numbers))
 
 
 # ---- JAX and PyTorch: to fewer digits, since their own functions are good to fewer
@@ -245,7 +251,7 @@ def _by_jax(order: int) -> Asked:
     def ask(f: Callable[..., Any], args: tuple[Any, ...], y: Value, xs: list[Value]) -> Outcome:
         import jax
         leaves, rows = _jax()
-        _apart(y)
+        _sides(y)
         graph = Evaluator(y, xs, leaves, rows, float)
         at = jax.numpy.array([x.data for x in xs])
 
@@ -279,7 +285,7 @@ def _by_torch(order: int) -> Asked:
     def ask(f: Callable[..., Any], args: tuple[Any, ...], y: Value, xs: list[Value]) -> Outcome:
         import torch
         leaves, rows = _torch()
-        _apart(y)
+        _sides(y)
         at = [torch.tensor(x.data, dtype=torch.float64, requires_grad=True) for x in xs]
 
         def slopes(z: Any) -> list[Any]:

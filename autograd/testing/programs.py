@@ -13,12 +13,12 @@ def f(x=0.5, y=2.0): a = exp(x); return (a * y) + a
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any
 
 from .. import functions
 from ..primitive import PRIMITIVES, Primitive, primitive
@@ -26,9 +26,13 @@ from ..primitives import shift
 from ..recording import no_grad
 from ..value import Value
 
-__all__ = ["LAYOUTS", "Chance", "Program", "expression", "network", "rows", "simpler", "special_program"]
+__all__ = ["ACTIVATIONS", "CODES", "LAYOUTS", "LOSSES", "SPECIAL", "WHOLE", "Choice", "Program", "expression", "network",
+           "rows", "simpler", "weights_of", "words_of"]
 
 Step = tuple[str, tuple[float, ...]]
+Choice = tuple[str, int]   # a word and, in one whole number below CODES so that hypothesis shrinks it well, its arguments
+BACK, FREE, NUMBERS = 8, 16, 32   # how far back they may be; from which code on, of how many, one of them is a number
+CODES = BACK**3 * NUMBERS
 LAYOUTS = ("numbers", "list", "array", "dict", "ragged", "nested")
 _INPUTS, _RESULTS = "xyzuvw", "abcdeghijklmnopqrst"   # names; f is the function, and p the argument that holds all
 _SIGNS: dict[str, tuple[str, Callable[..., Any]]] = {   # what Python has a sign for, and how it is written
@@ -44,15 +48,8 @@ WHOLE = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5)
 SPECIAL = (*WHOLE, -0.0, math.inf, -math.inf, math.nan, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 1e-20, 711.0, 1000.0, -1000.0,
            60.0, 37.0, -37.0, 1e8, -1e8, 1e17, 0.25, -0.75, 1.0 - 2**-53, 1.0 + 2**-52, 1e200, -1e-200)
 
-
-class Chance(Protocol):
-    """Where a program's choices come from: `random.Random` is one, a draw of hypothesis another."""
-
-    def choice(self, of: Sequence[Any], /) -> Any:
-        """One of them; what is simplest stands first."""
-
-    def uniform(self, low: float, high: float, /) -> float:
-        """A number from `low` to `high`."""
+ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "sin", "gelu", "silu", "leaky_relu")
+LOSSES = ("squares", "logits", "softmax")
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,6 +123,9 @@ class Program:
 
     def __repr__(self) -> str:
         return f"def f({self._signature()}): {'; '.join(self._body())}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))   # hypothesis and IPython would print the fields
 
     def call(self) -> str:
         """Its arguments, as they are written in a call."""
@@ -201,7 +201,7 @@ def _text(word: str, args: Sequence[str]) -> str:
 
 def _name(word: str) -> str | None:
     """What a program imports from autograd for a word; `primitive` where it is a row without a public name."""
-    if word in _SIGNS or hasattr(builtins, word):
+    if word in _SIGNS:
         return None
     row = PRIMITIVES.get(word)
     return word if word in functions.__all__ else _CALLED.get(row, "primitive") if row else word
@@ -225,14 +225,14 @@ def rows(smooth: bool = False) -> list[Primitive]:
             if (p.kink is None or not smooth) and (p.name in _TABLE or not p.builtin) and p is not shift]
 
 
-# ---- drawing
+# ---- making them of choices, which chance or hypothesis made
 
 class _Growing:
-    """A program that is being drawn, with the number that every place has."""
+    """A program that is being made, with the number that every place has."""
 
     def __init__(self, at: Sequence[float]) -> None:
-        self.at, self.steps, self.numbers = tuple(at), [], list(at)   # type: ignore[var-annotated]
-        self.depth = [0] * len(self.at)
+        self.at, self.numbers, self.depth = tuple(at), list(at), [0] * len(at)
+        self.steps: list[Step] = []
 
     def add(self, word: str, *args: float) -> int:
         """One step more: its place."""
@@ -254,17 +254,16 @@ class _Growing:
         middle, part = (low + high) / 2, self.add("mul", round((high - low) * 0.45, 3), self.add("sin", a))
         return self.add("add", round(middle, 3), part) if middle else part
 
-    def finished(self, chance: Chance | None = None) -> Program:
-        """The program; by `chance` the results that nothing uses yet are added or multiplied, a few of them."""
+    def finished(self) -> Program:
+        """The program: of the results that nothing uses, the last few are added, and the others left out."""
         used = {a for _, args in self.steps for a in args if isinstance(a, int)}
-        loose = [i for i in range(len(self.at), len(self.numbers) - 1) if i not in used]
-        for i in loose[-2:]:
-            if chance:
-                self.add(chance.choice(("add", "mul", "sub")), len(self.numbers) - 1, i)
+        for i in [i for i in range(len(self.at), len(self.numbers) - 1) if i not in used][-2:]:
+            self.add("add", len(self.numbers) - 1, i)
         return _needed(Program(self.at, tuple(self.steps)))
 
 
 def _needed(program: Program) -> Program:
+    """Without the steps that the result does not need."""
     n, last = len(program.at), len(program.at) + len(program.steps) - 1
     needed = {last}
     for i in reversed(range(len(program.steps))):
@@ -277,85 +276,81 @@ def _needed(program: Program) -> Program:
         for i, (word, args) in enumerate(program.steps) if n + i in needed]))
 
 
-def _arity(chance: Chance, word: str) -> int:
-    arity = _COMPOSED[word] if word in _COMPOSED else PRIMITIVES[word].arity
-    return arity or chance.choice((2, 3))
+def words_of(smooth: bool = False) -> list[str]:
+    """All words that expressions can be made of: the rows, and composed functions as silu; smooth: those without a kink."""
+    return [*[p.name for p in rows(smooth)], *[w for w in _COMPOSED if not (smooth and w in ("leaky_relu", "heaviside"))]]
 
 
-def expression(chance: Chance, leaves: Sequence[float], depth: int, smooth: bool, size: int | None = None) -> Program:
-    """A random program that is well-conditioned: what would leave a row's domain goes through sin first, and what becomes large
-    through tanh. Arguments may be shared.
+def expression(leaves: Sequence[float], choices: Sequence[Choice], depth: int = 1000, special: bool = False) -> Program:
+    """The program of these choices, with these numbers as inputs.
 
-    leaves   the inputs' numbers
-    depth    how many operations may stand one inside another
-    smooth   whether rows that have kinks are left out
-    size     how many operations there are at most; 3·depth by default
+    depth     how many operations may stand one inside another
+    special   every word takes what comes. Otherwise the program is well-conditioned: what would leave a row's domain goes
+              through sin first, and what becomes large through tanh
     """
-    known = [p.name for p in rows(smooth)]
-    words = [*known, *[word for word in _COMPOSED if not (smooth and word in ("leaky_relu", "heaviside"))]]
     made = _Growing(leaves)
-    for _ in range(1 + chance.choice(range(size or 3 * depth))):
-        word = chance.choice(words)
-        places = [i for i in range(len(made.numbers)) if made.depth[i] < depth]
-        args: list[float] = [chance.choice(places[::-1]) for _ in range(_arity(chance, word))]
-        if len(args) > 1 and chance.choice((False, False, False, True)):
-            args[chance.choice((1, 0))] = chance.choice((2.0, 1.0, 3.0, 0.5))
-        if word in PRIMITIVES:
-            domain = PRIMITIVES[word].domain
-            args = [made.inside(a, domain) if isinstance(a, int) else max(domain[0], min(a, domain[1])) for a in args]
+    for word, code in choices:
+        number, *places = code // BACK**3, code % BACK, code // BACK % BACK, code // BACK**2 % BACK
+        arity = _COMPOSED[word] if word in _COMPOSED else PRIMITIVES[word].arity
+        near = [i for i in range(len(made.numbers)) if made.depth[i] < depth][::-1]
+        args: list[float] = [near[place % len(near)] for place in places[:arity or 2 + places[2] % 2]]
+        if number >= FREE and len(args) > 1:
+            args[number % 2 - 1] = WHOLE[(number - FREE) // 2 % len(WHOLE)]
+        if word in PRIMITIVES and not special:
+            low, high = PRIMITIVES[word].domain
+            args = [made.inside(a, (low, high)) if isinstance(a, int) else max(low, min(a, high)) for a in args]
         y = made.add(word, *args)
-        if not abs(made.numbers[y]) <= 10:
+        if not (special or abs(made.numbers[y]) <= 10):
             made.add("tanh", y)
-    return made.finished(chance)
+    return made.finished()
 
 
-def special_program(chance: Chance, leaves: int, size: int) -> Program:
-    """A random program with any row at any number: zeros of both signs, infinities, nan, the ends of the range, kinks."""
-    words = [*[p.name for p in rows()], *_COMPOSED]
-    made = _Growing([chance.choice(SPECIAL) for _ in range(leaves)])
-    for _ in range(1 + chance.choice(range(size))):
-        word = chance.choice(words)
-        args: list[float] = [chance.choice(range(len(made.numbers))[::-1]) for _ in range(_arity(chance, word))]
-        if len(args) > 1 and chance.choice((False, False, True)):
-            args[chance.choice((1, 0))] = chance.choice(WHOLE)
-        made.add(word, *args)
-    return made.finished(chance)
+def weights_of(sizes: Sequence[int]) -> int:
+    """How many numbers a network of these widths has, inputs, weights and biases together."""
+    return sizes[0] + sum([(a + 1) * b for a, b in pairwise(sizes)])
 
 
-def network(chance: Chance, inputs: int, widths: Sequence[int]) -> Program:
+def network(sizes: Sequence[int], numbers: Sequence[float], activation: str, loss: str) -> Program:
     """A small network: layers of sums of products, an activation after each but the last, and a loss of what comes out.
-    Weights are inputs of the program too, after those of the network."""
-    sizes = [inputs, *widths]
-    count = inputs + sum([(a + 1) * b for a, b in zip(sizes, widths, strict=False)])
-    made = _Growing([round(chance.uniform(-1, 1), 3) for _ in range(count)])
-    activation = chance.choice(("tanh", "sigmoid", "softplus", "relu", "sin", "gelu", "silu", "leaky_relu"))
-    layer, weight = list(range(inputs)), inputs
-    for depth, width in enumerate(widths):
+
+    sizes     how many inputs, and how wide the layers are
+    numbers   the inputs, then the bias and the weights of every neuron: `weights_of` says how many
+    """
+    made = _Growing(numbers)
+    layer, weight = list(range(sizes[0])), sizes[0]
+    for depth, width in enumerate(sizes[1:]):
         outputs = []
         for _ in range(width):
             total = weight
-            weight += 1
-            for x in layer:
-                total = made.add("add", total, made.add("mul", weight, x))
-                weight += 1
-            outputs.append(total if depth == len(widths) - 1 else made.add(activation, total))
+            for i, x in enumerate(layer):
+                total = made.add("add", total, made.add("mul", weight + 1 + i, x))
+            weight += 1 + len(layer)
+            outputs.append(total if depth == len(sizes) - 2 else made.add(activation, total))
         layer = outputs
-    loss = chance.choice(("squares", "logits", "softmax")) if len(layer) > 1 else chance.choice(("squares", "logits"))
-    if loss == "softmax":
+    if loss == "softmax" and len(layer) > 1:
         made.add("sub", made.add("logsumexp", *layer), layer[0])
-    else:
-        terms = [made.add("pow", made.add("sub", z, 1.0), 2.0) if loss == "squares" else
-                 made.add("sub", made.add("softplus", z), made.add("mul", z, float(i % 2))) for i, z in enumerate(layer)]
-        total = terms[0]
-        for term in terms[1:]:
-            total = made.add("add", total, term)
+        return made.finished()
+    terms = [made.add("pow", made.add("sub", z, 1.0), 2.0) if loss == "squares" else
+             made.add("sub", made.add("softplus", z), made.add("mul", z, float(i % 2))) for i, z in enumerate(layer)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = made.add("add", total, term)
     return made.finished()
 
 
 # ---- shrinking
 
 def simpler(program: Program) -> Iterator[Program]:
-    """Programs that are a little shorter or simpler than it, the boldest first."""
+    """Programs that are a little shorter or simpler than it, the boldest first; each without unused inputs, then with them."""
+    for shorter in _simpler(program):
+        used = {a for _, args in shorter.steps for a in args if isinstance(a, int)}
+        unused = [i for i in range(len(shorter.at)) if i not in used]
+        if unused and len(unused) < len(shorter.at):
+            yield _without_inputs(shorter, unused)
+        yield shorter
+
+
+def _simpler(program: Program) -> Iterator[Program]:
     n, steps = len(program.at), program.steps
     for i in range(1, len(steps)):   # it ends earlier
         yield _needed(replace(program, steps=steps[:i]))
@@ -367,14 +362,10 @@ def simpler(program: Program) -> Iterator[Program]:
         if i < len(steps) - 1:
             yield from _without(program, n + i, 1.0)
             yield from _without(program, n + i, 2.0)
-    used = {a for _, args in steps for a in args if isinstance(a, int)}
-    for i in range(n):   # an input is a number, or there is none
-        if n > 1 and i not in used:
-            yield _moved(replace(program, at=(*program.at[:i], *program.at[i + 1:])), i)
-        elif n > 1:
-            yield from _without(program, i, program.at[i])
-            for j in range(i):
-                yield from _without(program, i, j)
+    for i in range(n if n > 1 else 0):   # an input is a number, or another one
+        yield from _without(program, i, program.at[i])
+        for j in range(i):
+            yield from _without(program, i, j)
     if program.layout != "numbers":
         yield replace(program, layout="numbers")
     for i, (word, args) in enumerate(steps):   # fewer arguments, simpler numbers
@@ -403,9 +394,10 @@ def _without(program: Program, place: int, instead: float) -> Iterator[Program]:
         yield _needed(replace(program, steps=steps))
 
 
-def _moved(program: Program, gone: int) -> Program:
-    return replace(program, steps=tuple([
-        (word, tuple([a - 1 if isinstance(a, int) and a > gone else a for a in args])) for word, args in program.steps]))
+def _without_inputs(program: Program, unused: Sequence[int]) -> Program:
+    place = {a: a - sum([i < a for i in unused]) for a in range(len(program.at) + len(program.steps))}
+    return replace(program, at=tuple([x for i, x in enumerate(program.at) if i not in unused]), steps=tuple([
+        (word, tuple([place[a] if isinstance(a, int) else a for a in args])) for word, args in program.steps]))
 
 
 def _plainer(x: float) -> list[float]:

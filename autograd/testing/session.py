@@ -11,7 +11,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .compare import Disagreement, clusters, compared
-from .programs import LAYOUTS, WHOLE, Program, expression, network, simpler, special_program
+from .programs import (
+    ACTIVATIONS,
+    CODES,
+    LAYOUTS,
+    LOSSES,
+    SPECIAL,
+    WHOLE,
+    Choice,
+    Program,
+    expression,
+    network,
+    simpler,
+    weights_of,
+    words_of,
+)
 from .ways import Way, backends, ways
 
 __all__ = ["Finding", "Session", "drawn", "shrunk"]
@@ -22,16 +36,21 @@ EXAMPLES = 3     # how many disagreements of one kind are made short; the others
 
 def drawn(seed: int, k: int) -> Program:
     """Program k of a seed: the same in every run."""
-    chance = random.Random(f"{seed}/{k}")
-    layout = chance.choice(LAYOUTS)
-    kind = k % 8
+    chance, kind = random.Random(f"{seed}/{k}"), k % 8
     if kind == 7:
-        return replace(network(chance, chance.choice((1, 2)), chance.choice(((1,), (2,), (2, 1), (1, 2)))), layout=layout)
-    leaves = chance.choice((1, 2, 3)) if kind < 6 else chance.choice((3, 4))
-    if kind in (1, 3, 5):
-        return replace(special_program(chance, leaves, 7), layout=layout)
-    numbers = [chance.choice(WHOLE) if kind == 2 else round(chance.uniform(-2, 2), 3) for _ in range(leaves)]
-    return replace(expression(chance, numbers, chance.choice((3, 5, 8)), smooth=kind in (0, 6)), layout=layout)
+        sizes = chance.choice(((1, 1), (2, 1), (1, 2), (2, 2), (1, 2, 1), (2, 2, 1), (1, 1, 2)))
+        numbers = [round(chance.uniform(-1, 1), 3) for _ in range(weights_of(sizes))]
+        program = network(sizes, numbers, chance.choice(ACTIVATIONS), chance.choice(LOSSES))
+    else:
+        special, smooth, n = kind in (1, 3, 5), kind in (0, 6), chance.choice((1, 2, 3, 4))
+        words = words_of(smooth)
+        steps = chance.randrange(1, 8 if special else 20)
+        choices: list[Choice] = [(chance.choice(words), chance.randrange(CODES)) for _ in range(steps)]
+        leaves = [chance.choice(SPECIAL) if special else chance.choice(WHOLE) if kind == 2 else round(chance.uniform(-2, 2), 3)
+                  for _ in range(n)]
+        program = expression(leaves, choices, chance.choice((3, 5, 8)), special)
+    layout = chance.choice(LAYOUTS)
+    return replace(program, layout="list" if layout == "array" and "numpy" not in backends() else layout)
 
 
 @dataclass
@@ -83,9 +102,9 @@ class Session:
         return new
 
     def _ways(self, order: int, k: int) -> list[Way]:
-        """Compiled on Python's backend and one other, which is machine code for a third: it costs more time than all the rest."""
-        _, *arrays = backends()
-        return [*ways(order, ["python", *arrays[:1] if k // 8 % 3 else arrays[-1:]]), *self.others(order)]
+        """Compiled on Python's backend and one other: machine code, which costs more time than all the rest, for a third."""
+        here = backends()
+        return [*ways(order, sorted({here[0], here[1 % len(here)] if k // 8 % 3 else here[-1]})), *self.others(order)]
 
     def _found(self, program: Program, disagreement: Disagreement, k: int) -> list[Finding]:
         names = {re.sub(r", backend='\w+'", "", way.name) for way in disagreement.ways}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..primitive import Primitive, errstate
 from ..value import Value
-from .programs import Program, expression, network, rows
+from .programs import ACTIVATIONS, CODES, LOSSES, Program, expression, network, rows, weights_of, words_of
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
@@ -72,14 +72,15 @@ def _away(p: Primitive, xs: Sequence[float]) -> bool:
         return abs(float(p.kink(*xs))) > AWAY
 
 
-def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True,
-                numbers: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Program]:
+def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True, *, numbers: st.SearchStrategy[float] | None = None,
+                of: Sequence[Primitive] | None = None) -> st.SearchStrategy[Program]:
     """Programs of operators, functions and rows, users' own too, with a number for every input: see `Program`.
 
     leaves    how many inputs there are at most
     depth     how many operations stand one inside another at most
     smooth    without rows that have kinks
     numbers   where the inputs' numbers come from: by default from −2 to 2
+    of        the rows that they are made of: by default all, and composed functions as silu
 
     They are well-conditioned: what would leave a row's domain goes through sin first, what becomes large through tanh. They
     shrink to few operations on simple numbers.
@@ -90,32 +91,26 @@ def expressions(leaves: int = 3, depth: int = 4, smooth: bool = True,
     """
     given = st.floats(-2, 2) if numbers is None else numbers
 
-    def drawn(draw: Callable[..., Any]) -> Program:
-        return expression(_Drawn(draw), draw(st.lists(given, min_size=1, max_size=leaves)), depth, smooth)
-    return st.composite(drawn)()
+    def made(words: list[str]) -> st.SearchStrategy[Program]:
+        choice = st.tuples(st.sampled_from(words), st.integers(0, CODES - 1))
+        return st.builds(expression, st.lists(given, min_size=1, max_size=leaves),
+                         st.lists(choice, min_size=1, max_size=3 * depth), st.just(depth))
+    return st.deferred(lambda: made(words_of(smooth) if of is None else [p.name for p in of]))
 
 
 def networks(inputs: int = 2, widths: Sequence[int] = (2, 1)) -> st.SearchStrategy[Program]:
     """Programs that are small networks: layers of these widths at most, an activation between them, and a loss at the end.
     The weights are inputs of the program, after those of the network.
+
+    >>> from hypothesis import find
+    >>> find(networks(1, [1]), lambda program: True)
+    def f(x=0.0, y=0.0, z=0.0): return ((y + (z * x)) - 1.0) ** 2.0
     """
-    def drawn(draw: Callable[..., Any]) -> Program:
-        sizes = [draw(st.integers(1, width)) for width in widths]
-        return network(_Drawn(draw), draw(st.integers(1, inputs)), sizes[draw(st.sampled_from(range(len(sizes) - 1, -1, -1))):])
-    return st.composite(drawn)()
-
-
-class _Drawn:
-    """A `Chance` that is hypothesis's, so that what was drawn can be shrunk."""
-
-    def __init__(self, draw: Callable[..., Any]) -> None:
-        self.draw = draw
-
-    def choice(self, of: Sequence[Any], /) -> Any:
-        return self.draw(st.sampled_from(of))
-
-    def uniform(self, low: float, high: float, /) -> float:
-        return self.draw(st.floats(low, high))  # type: ignore[no-any-return]
+    def of_sizes(sizes: tuple[int, ...]) -> st.SearchStrategy[Program]:
+        n = weights_of(sizes)
+        return st.builds(network, st.just(sizes), st.lists(st.floats(-1, 1), min_size=n, max_size=n),
+                         st.sampled_from(ACTIVATIONS), st.sampled_from(LOSSES))
+    return st.tuples(*[st.integers(1, n) for n in (inputs, *widths)]).flatmap(of_sizes)
 
 
 def _hypothesis_setup_hook() -> None:

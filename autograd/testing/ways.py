@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..conversion import to_float
 from ..derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from ..structure import leaves_of, shaped, variables
 from ..value import Value, literal
@@ -102,7 +103,8 @@ def built(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Value, list[Val
     if len(found) != 1:
         raise TypeError(f"{getattr(f, '__name__', 'f')} gave {len(found)} numbers: all ways lead to the derivatives of one; "
                         "test a sum of them, or each")
-    return found[0] if isinstance(found[0], Value) else literal(float(found[0])), leaves_of(made)
+    y = found[0] if isinstance(found[0], Value) else literal(to_float(found[0], "the result of a function to differentiate"))
+    return y, leaves_of(made)
 
 
 def targets(order: int, y: Value, xs: Sequence[Value]) -> list[Value]:
