@@ -91,7 +91,10 @@ TRUTHS = _Truths({
     "floor": lambda x: mp.floor(re(x)), "ceil": lambda x: mp.ceil(re(x)), "round": _rounded,
     "mod": lambda a, b: a - b * mp.floor(re(a) / re(b)), "floor_divide": lambda a, b: mp.floor(re(a) / re(b)),
     "clip": lambda x, low, high: min(max(x, low, key=re), high, key=re), "sech2": lambda x: 1 / mp.cosh(x) ** 2,
-    "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": _softplus, "logsumexp": _logsumexp,
+    "direction": lambda a, b: a / _hypot(a, b) if a else mpf(0), "inversion": lambda a, b: a / (a * a + b * b),
+    "semicircle": lambda x: mp.sqrt((1 - x) * (1 + x)), "cauchy": lambda x: 1 / (1 + x * x),
+    "logistic": lambda x: 1 / (2 + mp.exp(x) + mp.exp(-x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "softplus": _softplus, "logsumexp": _logsumexp,
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
     "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
     "equals": lambda a, b: mpf(re(a) == re(b)),
@@ -111,6 +114,7 @@ ANALYTIC: dict[str, Callable[..., Sequence[Any]]] = {   # the slopes of what mpm
 CONSTANT = {"ceil", "equals", "exceeds", "floor", "floor_divide", "round", "shift", "sign", "step"}   # shift cancels
 PLAIN: dict[str, Callable[..., Any]] = {          # Python's own, which says where there is no number
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
+    "semicircle": lambda x: math.sqrt((1 - x) * (1 + x)), "inversion": lambda a, b: a / math.hypot(a, b) / math.hypot(a, b),
     "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0, "mod": operator.mod, "floor_divide": operator.floordiv,
     "xlogy": lambda a, b: a * math.log(b) if a or b != b else 0.0,
     **{p.name: getattr(math, p.name) for p in ROWS if hasattr(math, p.name) and p.name not in CONSTANT}, "pow": operator.pow,

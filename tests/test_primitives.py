@@ -71,8 +71,9 @@ from autograd.sweep import numbers
 
 every_row = pytest.mark.parametrize("p", ROWS, ids=lambda p: p.name)
 
-# Two units in the last place, except where the C library has only this to offer: glibc documents 5 for erfc.
-ULPS = {"erfc": 5.0}
+# Two units in the last place, except where the C library has only this to offer: glibc documents 5 for erfc; and but for
+# inversion, a/h/h, of three roundings, which derivatives alone use.
+ULPS = {"erfc": 5.0, "inversion": 3.0}
 
 
 def finite(xs: Any) -> bool:
@@ -92,7 +93,7 @@ def has_slope(p: Primitive, i: int, xs: list[float]) -> bool:
         return xs[0] > 0 or (xs[0] < 0 and i == 0 and abs(xs[1]) < 2**53)
     if p.name == "xlogy":   # 0·log(-1) is 0, and has no slope
         return xs[1] > 0
-    return not (p.name in {"hypot", "atan2"} and not any(xs))
+    return not (p.name in {"hypot", "atan2", "direction"} and not any(xs))
 
 
 def out_of_digits(p: Primitive, xs: list[float], y: float) -> bool:
