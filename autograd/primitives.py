@@ -28,6 +28,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
+from itertools import accumulate
 from typing import Any
 
 from . import special
@@ -52,6 +53,7 @@ pow_: Primitive
 round_: Primitive
 sech2: Primitive
 semicircle: Primitive
+share: Primitive
 sign: Primitive
 strong_div: Primitive
 strong_mul: Primitive
@@ -78,11 +80,20 @@ def total(terms: Sequence[Any]) -> Any:
 
 
 def softmax_of(xs: Sequence[Any]) -> list[Any]:
-    """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size."""
+    """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size.
+
+    Of each weight w and the sum r of the others it is w/(w + r), whose slope r/(w + r)² loses no digit where w is nearly all.
+    """
+    return [share(w, rest) for w, rest in _weights(xs)]
+
+
+def _weights(xs: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """exp(x − the largest x) for each x, and the sum of the others: of those before it and of those after it."""
     m = shift(*xs)
-    weights = [exp(x - m) for x in xs]
-    norm = total(weights)
-    return [w / norm for w in weights]
+    found = [exp(x - m) for x in xs]
+    before, after = [*accumulate(found[:-1])], [*accumulate(found[:0:-1])][::-1]
+    between = [a + b for a, b in zip(before, after[1:], strict=False)]
+    return [*zip(found, [*after[:1], *between, *before[-1:]] or [0.0], strict=True)]
 
 
 def _is_odd(n: float) -> bool:
@@ -111,6 +122,30 @@ def _logsumexp(*xs: float) -> float:
     if math.isinf(m):
         return m
     return m + math.log1p(math.fsum([math.exp(x - m) for i, x in enumerate(xs) if i != top]))
+
+
+def _surprisal(x: float, *others: float) -> float:
+    m = max((x, *others))
+    if math.isinf(m):
+        return math.nan if x == math.inf or m < 0 else m
+    top = (x, *others).index(m)
+    return (m - x) + math.log1p(math.fsum([math.exp(z - m) for i, z in enumerate((x, *others)) if i != top]))
+
+
+def _surprisal_array(xp: Any, x: Any, *others: Any) -> Any:
+    m = reduce(xp.maximum, others, x)
+    m = xp.where(xp.isinf(m), 0.0, m)
+    return (m - x) + xp.log1p(total([*[xp.exp(z - m) for z in others], xp.expm1(x - m)]))   # of the largest, expm1 is 0
+
+
+def _surprisal_slopes(xs: Sequence[Any]) -> list[Any]:
+    (w, rest), *others = _weights(xs)
+    return [-share(rest, w), *[share(v, remaining) for v, remaining in others]]
+
+
+def _share_slopes(y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    s = a + b
+    return b / s / s, -(y / s)
 
 
 def _shift_array(xp: Any, *xs: Any) -> Any:
@@ -319,6 +354,12 @@ softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) +
                      latex=r"\log (1 + e{0:^})", text="log(1 + e{0:^})", binds=8)
 logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
                       array=_logsumexp_array)
+surprisal = Primitive("surprisal", value=_nan_first(_surprisal), partials=lambda y, *xs: _surprisal_slopes(xs),
+                      array=_surprisal_array)   # −log of the softmax: log Σ exp(z − x) of x and the others
+share = Primitive("share", value=lambda a, b: a / (a + b), array=lambda xp, a, b: a / (a + b), domain=POSITIVE,
+                  partials=_share_slopes, pole=lambda a, b: math.copysign(math.inf, a) if a and a == a else math.nan,
+                  latex=r"\frac{{{0}}}{{{0:1} + {1:1}}}", text="{0:2}/({0:1} + {1:1})", binds=2,
+                  advice="the two have no sum to be shares of")
 
 # Kinks: conditions are primitives, so that no derivative branches.
 step = Primitive("step", kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0), partials=lambda y, x: (0.0,),

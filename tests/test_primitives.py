@@ -98,7 +98,7 @@ def has_slope(p: Primitive, i: int, xs: list[float]) -> bool:
 
 def out_of_digits(p: Primitive, xs: list[float], y: float) -> bool:
     """Whether the partials, written in terms of y or of powers of x, must meet numbers below the smallest normal one."""
-    return p.name in {"pow", "div", "strong_div", "hypot"} and (
+    return p.name in {"pow", "div", "strong_div", "hypot", "share"} and (
         math.isinf(y) or any(0 < abs(z) < SMALLEST for z in (*xs, y)))
 
 
@@ -124,7 +124,7 @@ def test_a_value_is_within_two_ulp_of_the_truth_and_an_error_is_raised_exactly_w
         assert not isinstance(expected, type), f"{p.name}{xs} gave {y} and not {expected}"
         assert (y != y) == (expected != expected), (xs, y)
         true = truth(p, xs) if finite(xs) else expected
-        scale = max(map(abs, xs)) if p.name == "logsumexp" else 0.0   # exp(x - m) has the error of x - m, absolutely
+        scale = max(map(abs, xs)) if p.name in {"logsumexp", "surprisal"} else 0.0   # exp(x - m) has the error of x - m
         assert not isinstance(true, mpc), (xs, y)
         worst = max(worst, ulps(y, true, scale))
         assert worst <= ULPS.get(p.name, 2.0), (xs, y, float(true), worst)
