@@ -232,6 +232,8 @@ def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
 def logsumexp(*xs: Any) -> Any:
     """log Σ exp(x) of several arguments or of one sequence, for numbers of any size: to 2 ulp of the larger of |y| and |x|.
 
+    Of nothing but −inf it is −inf, a limit, and its slopes, which have none, are nan.
+
     >>> logsumexp(1000.0, 1000.0)
     1000.6931471805599
     """

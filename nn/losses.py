@@ -118,7 +118,8 @@ def _of_symbols(output: Sequence[Any], classes: Sequence[tuple[int, Any]], soft:
     z = _total([y * output[k] for k, y in classes])
     z0 = shift(z)
     rest = _total([(1 - y) * weights[k] for k, y in classes])
-    return _total([log1p(rest * exp(z0 - z) + expm1(z0 - m)), m - z0])
+    apart = z0 - m
+    return _total([log1p(rest * exp(z0 - z) + expm1(apart)), -apart])
 
 
 def nll(output: Any, target: Any) -> Value:

@@ -150,10 +150,11 @@ def slope(p: Primitive, i: int, xs: Sequence[float]) -> Any:
 
 
 def curvature(p: Primitive, i: int, j: int, xs: Sequence[float]) -> Any:
-    """∂²p/∂xs[i]∂xs[j] to many digits: central differences of `slope`, a quarter of whose digits a step of 2**-600 costs."""
-    h = (abs(mpf(xs[j])) or mpf(1)) * mpf(2) ** -600
-    high, low = (slope(p, i, [*xs[:j], mpf(xs[j]) + d, *xs[j + 1:]]) for d in (h, -h))
-    return (high - low) / (2 * h)
+    """∂²p/∂xs[i]∂xs[j] to many digits: central differences of `slope`, whose digits a step of 2**-600 leaves enough of."""
+    with mp.workprec(3600):
+        h = min(abs(mpf(xs[j])) or mpf(1), 1) * mpf(2) ** -600
+        high, low = (slope(p, i, [*xs[:j], mpf(xs[j]) + d, *xs[j + 1:]]) for d in (h, -h))
+        return (high - low) / (2 * h)
 
 
 def number_at(p: Primitive, xs: Sequence[float]) -> type[Exception] | float:
