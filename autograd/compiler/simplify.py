@@ -37,6 +37,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
     lines: dict[Value, int] = {}
+    shares: list[int] = []   # lines that need only the sum of two, so that one of these may be needed no more
     known: dict[Any, int] = {}   # of an operation on lines, a number, or the terms of a sum: its line
 
     def line(op: Primitive | None, of: tuple[int, ...], varying: bool) -> int:
@@ -95,8 +96,9 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
         return x
 
     def written_out(op: Primitive, of: tuple[int, ...]) -> int:
-        if op is share:   # what is left of `of` may be needed no more
-            return emit(div, of[0], summed(of))
+        if op is share:
+            shares.append(emit(div, of[0], summed(of)))
+            return shares[-1]
         if op is shift:
             return unshifted(*of) if len(of) == 1 else line(op, of, True in [varies[a] for a in of])
         m = emit(shift, *of)
@@ -151,7 +153,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     for v in (*shared, *varying):
         if v.label is not None:
             labels[lines[v]] = v.label
-    return _needed(program) if lowered else program
+    return _needed(program) if shares else program
 
 
 def _needed(program: Program) -> Program:
