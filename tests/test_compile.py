@@ -1242,7 +1242,7 @@ def test_sums_over_a_batch_of_products_with_unequal_coefficients(n: int, backend
 
     def f(theta: Any, a: Any, b: Any) -> Any:
         hidden = [[exp(theta[0] * x), exp(theta[0] * y)] for x, y in zip(a, b, strict=True)]
-        return sum([c * x * y for c, (x, y) in zip(C.tolist(), hidden, strict=True)])
+        return sum([c * (x * y) for c, (x, y) in zip(C.tolist(), hidden, strict=True)])
     compiled = compile_function(f, batch=(1, 2), reduce="sum", backend=backend)
     value, slope = compiled.value_and_grad([0.5], A, B)
     terms = C * np.exp(0.5 * (A + B))
