@@ -232,6 +232,8 @@ def leaky_relu(x: Any, slope: Any = 0.01) -> Any:
 def logsumexp(*xs: Any) -> Any:
     """log Σ exp(x) of several arguments or of one sequence, for numbers of any size: to 2 ulp of the larger of |y| and |x|.
 
+    Of nothing but −inf it is −inf, a limit, and its slopes, which have none, are nan.
+
     >>> logsumexp(1000.0, 1000.0)
     1000.6931471805599
     """
@@ -248,16 +250,13 @@ def softmax(*xs: Any) -> list[Any]:
 
 
 def log_softmax(*xs: Any) -> list[Any]:
-    """[log of softmax for each x]: (x − m) − log Σ exp(xⱼ − m) with m the largest, exact for numbers of any size.
+    """[log of softmax for each x]: −log Σ exp(xⱼ − x), exact for numbers of any size, also where a softmax is nearly 1.
 
-    >>> log_softmax(1e8, 1e8)
-    [-0.6931471805599453, -0.6931471805599453]
+    >>> log_softmax(1e8, 1e8), log_softmax(40.0, 0.0)
+    ([-0.6931471805599453, -0.6931471805599453], [-4.248354255291589e-18, -40.0])
     """
     found = _several(xs, "log_softmax")
-    m = p.shift(*found)
-    apart = [x - m for x in found]
-    norm = p.logsumexp(*apart)
-    return [x - norm for x in apart]
+    return [-p.surprisal(x, *found[:i], *found[i + 1:]) for i, x in enumerate(found)]
 
 
 def _several(xs: Sequence[Any], name: str) -> Sequence[Any]:

@@ -5,7 +5,9 @@
 
 A row says everything about its operation, once. Partials are arithmetic and other primitives and never branch,
 so that one definition serves floats, numpy arrays and Values (derivatives of derivatives, formulas of the ξ table).
-They are written for full relative accuracy in the tails: y·σ(−x) and not y(1−y), 1/cosh² and not 1−tanh².
+They are written for full relative accuracy in the tails, and so that their own derivatives have it: 1/cosh² and not
+1−tanh², whose derivative −2·tanh/cosh² cancels nothing. What no row has, that derivatives need, has a row of its own.
+docs/ACCURACY.md has the largest errors of every row, of its value and of its first and second derivatives.
 
 Conventions where a derivative does not exist or is a matter of choice:
 
@@ -27,6 +29,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
+from itertools import accumulate
 from typing import Any
 
 from . import special
@@ -37,19 +40,25 @@ _GAMMA_POLES, _RAISED = "its poles are 0, -1, -2, …", str.maketrans("012345678
 
 # Rows that are mentioned above their own line.
 abs_: Primitive
+cauchy: Primitive
 cos: Primitive
 cosh: Primitive
 digamma: Primitive
+direction: Primitive
 equals: Primitive
 exceeds: Primitive
 floor_divide: Primitive
+inversion: Primitive
+logistic: Primitive
 pow_: Primitive
 round_: Primitive
-sigmoid: Primitive
 sech2: Primitive
+semicircle: Primitive
+share: Primitive
 sign: Primitive
 strong_div: Primitive
 strong_mul: Primitive
+tanh: Primitive
 trigamma: Primitive
 where: Primitive
 
@@ -73,11 +82,20 @@ def total(terms: Sequence[Any]) -> Any:
 
 
 def softmax_of(xs: Sequence[Any]) -> list[Any]:
-    """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size."""
+    """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size.
+
+    Of each weight w and the sum r of the others it is w/(w + r), whose slope r/(w + r)² loses no digit where w is nearly all.
+    """
+    return [share(w, rest) for w, rest in _weights(xs)]
+
+
+def _weights(xs: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """exp(x − the largest x) for each x, and the sum of the others: of those before it and of those after it."""
     m = shift(*xs)
-    weights = [exp(x - m) for x in xs]
-    norm = total(weights)
-    return [w / norm for w in weights]
+    found = [exp(x - m) for x in xs]
+    before, after = [*accumulate(found[:-1])], [*accumulate(found[:0:-1])][::-1]
+    between = [a + b for a, b in zip(before, after[1:], strict=False)]
+    return [*zip(found, [*after[:1], *between, *before[-1:]] or [0.0], strict=True)]
 
 
 def _is_odd(n: float) -> bool:
@@ -106,6 +124,30 @@ def _logsumexp(*xs: float) -> float:
     if math.isinf(m):
         return m
     return m + math.log1p(math.fsum([math.exp(x - m) for i, x in enumerate(xs) if i != top]))
+
+
+def _surprisal(x: float, *others: float) -> float:
+    m = max((x, *others))
+    if math.isinf(m):
+        return math.nan if x == math.inf or m < 0 else m
+    top = (x, *others).index(m)
+    return (m - x) + math.log1p(math.fsum([math.exp(z - m) for i, z in enumerate((x, *others)) if i != top]))
+
+
+def _surprisal_array(xp: Any, x: Any, *others: Any) -> Any:
+    m = reduce(xp.maximum, others, x)
+    m = xp.where(xp.isinf(m), 0.0, m)
+    return (m - x) + xp.log1p(total([*[xp.exp(z - m) for z in others], xp.expm1(x - m)]))   # of the largest, expm1 is 0
+
+
+def _surprisal_slopes(xs: Sequence[Any]) -> list[Any]:
+    (w, rest), *others = _weights(xs)
+    return [-share(rest, w), *[share(v, remaining) for v, remaining in others]]
+
+
+def _share_slopes(y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    s = a + b
+    return b / s / s, -(y / s)
 
 
 def _shift_array(xp: Any, *xs: Any) -> Any:
@@ -174,6 +216,60 @@ def _sech2(x: float) -> float:
     return 4 * e / (1 + e * (2 + e))
 
 
+def _logistic_array(xp: Any, x: Any) -> Any:
+    e = xp.exp(-xp.abs(x))
+    return e / (1 + e * (2 + e))
+
+
+def _logistic(x: float) -> float:
+    e = math.exp(-abs(x))
+    return e / (1 + e * (2 + e))
+
+
+def _direction(a: float, b: float) -> float:
+    s = _scale(a, b)
+    return s * a / math.hypot(s * a, s * b) if a or b != b else 0.0
+
+
+def _direction_array(xp: Any, a: Any, b: Any) -> Any:
+    s = _scale_array(xp, a, b)
+    return xp.where((a == 0) & (b == b), 0.0, s * a / xp.hypot(s * a, s * b))
+
+
+def _scale(a: float, b: float) -> float:
+    """A factor for a and b, so that √(a² + b²) neither overflows nor is subnormal."""
+    size = abs(a) + abs(b)
+    return 0.25 if size > 1e308 else 2.0 ** 600 if size < 1e-290 else 1.0
+
+
+def _scale_array(xp: Any, a: Any, b: Any) -> Any:
+    size = xp.abs(a) + xp.abs(b)
+    return xp.where(size > 1e308, 0.25, xp.where(size < 1e-290, 2.0 ** 600, 1.0))
+
+
+def _cauchy(x: Any) -> Any:
+    z = 2.0 ** -26 * x   # its square overflows where the result vanishes, and not before
+    return 2.0 ** -52 / (2.0 ** -52 + z * z)
+
+
+def _inversion(a: float, b: float) -> float:
+    s = _scale(a, b)
+    h = math.hypot(s * a, s * b)
+    return s * (s * a / h) / h
+
+
+def _inversion_array(xp: Any, a: Any, b: Any) -> Any:
+    s = _scale_array(xp, a, b)
+    h = xp.hypot(s * a, s * b)
+    return s * (s * a / h) / h
+
+
+def _inverted(a: Any, b: Any) -> tuple[Any, Any]:
+    """The slopes (b² − a²)/h⁴ and −2ab/h⁴ of a/h², with h² = a² + b²; halves, since a sum of two numbers may overflow."""
+    h = hypot(a, b)
+    return 4 * ((0.5 * b - 0.5 * a) / h) * ((0.5 * b + 0.5 * a) / h) / h / h, -2 * (a / h) * (b / h) / h / h
+
+
 def _sigmoid_array(xp: Any, x: Any) -> Any:
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1.0, e) / (1 + e)
@@ -228,7 +324,13 @@ sqrt = Primitive("sqrt", symbol="√x", value=lambda x: math.sqrt(x) + 0.0,   # 
 cbrt = Primitive("cbrt", symbol="∛x", value=_cbrt, partials=lambda y, x: (1 / (3 * (y * y)),), array=lambda xp, x: xp.cbrt(x),
                  latex=r"\sqrt[3]{{{0}}}", text="∛{0:9}", binds=8, domain=POSITIVE)
 hypot = Primitive("hypot", value=math.hypot, array=_hypot_array,
-                  partials=lambda y, *xs: [strong_div(x, y) for x in xs], domain=POSITIVE)
+                  partials=lambda y, *xs: (direction(*xs), direction(*xs[::-1])) if len(xs) == 2 else
+                  [strong_div(x, y) for x in xs], domain=POSITIVE)
+direction = Primitive("direction", value=_direction, domain=POSITIVE,   # a cosine: of the angle to the first axis
+                      array=_direction_array,
+                      partials=lambda y, a, b: (direction(b, a) * (direction(b, a) / hypot(a, b)),
+                                                -y * (direction(b, a) / hypot(a, b))),
+                      latex=r"\frac{{{0}}}{{\sqrt{{{0:8}^{{2}} + {1:8}^{{2}}}}}}", text="{0:2}/√({0:8}² + {1:8}²)", binds=2)
 
 # Exponentials and logarithms.
 exp2 = Primitive("exp2", symbol="2ˣ", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
@@ -238,10 +340,10 @@ expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), ar
 log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),), array=lambda xp, x: xp.log1p(x),
                   pole=lambda x: -math.inf if x == -1 else math.nan, domain=POSITIVE,
                   latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
-log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (1 / (x * math.log(2)),),
+log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (math.log2(math.e) / x,),
                  array=lambda xp, x: xp.log2(x), pole=lambda x: math.nan if x else -math.inf,
                  latex=r"\log_2 {0:9}", text="log₂ {0:9}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
-log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (1 / (x * math.log(10)),),
+log10 = Primitive("log10", value=math.log10, partials=lambda y, x: (math.log10(math.e) / x,),
                   array=lambda xp, x: xp.log10(x), pole=lambda x: math.nan if x else -math.inf,
                   latex=r"\log_{{10}} {0:9}", text="log₁₀ {0:9}", binds=8, domain=POSITIVE,
                   advice="log10 needs a positive number")
@@ -249,14 +351,22 @@ xlogy = Primitive("xlogy", value=_xlogy, partials=lambda y, a, b: (log(b), stron
                   array=lambda xp, a, b: xp.where((a == 0) & (b == b), 0.0, a * xp.log(b)), pole=_xlogy_pole,
                   latex=r"{0:2} \cdot \log {1:9}", text="{0:2}·log {1:9}", binds=2,
                   advice="xlogy needs a second number that is positive, or 0 beside a first that is 0")
-sigmoid = Primitive("sigmoid", symbol="σ", value=_sigmoid, partials=lambda y, x: (y * sigmoid(-x),),
-                    array=_sigmoid_array,
+sigmoid = Primitive("sigmoid", symbol="σ", value=_sigmoid, partials=lambda y, x: (logistic(x),), array=_sigmoid_array,
                     latex=r"\sigma({0})", text="σ({0})")
+logistic = Primitive("logistic", symbol="σ′", value=_logistic, array=_logistic_array,
+                     partials=lambda y, x: (-y * tanh(0.5 * x),),
+                     latex=r"\sigma({0}) \cdot \sigma(-{0:2})", text="σ({0})·σ(−{0:2})", binds=2)
 softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) + (0.0 if x < 0 else x),
                      partials=lambda y, x: (sigmoid(x),), array=lambda xp, x: xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(x, 0.0),
                      latex=r"\log (1 + e{0:^})", text="log(1 + e{0:^})", binds=8)
 logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
                       array=_logsumexp_array)
+surprisal = Primitive("surprisal", value=_nan_first(_surprisal), partials=lambda y, *xs: _surprisal_slopes(xs),
+                      array=_surprisal_array)   # −log of the softmax: log Σ exp(z − x) of x and the others
+share = Primitive("share", value=lambda a, b: a / (a + b), array=lambda xp, a, b: a / (a + b), domain=POSITIVE,
+                  partials=_share_slopes, pole=lambda a, b: math.copysign(math.inf, a) if a and a == a else math.nan,
+                  latex=r"\frac{{{0}}}{{{0:1} + {1:1}}}", text="{0:2}/({0:1} + {1:1})", binds=2,
+                  advice="the two have no sum to be shares of")
 
 # Kinks: conditions are primitives, so that no derivative branches.
 step = Primitive("step", flat=True, kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0),
@@ -325,16 +435,26 @@ cos = Primitive("cos", value=math.cos, partials=lambda y, x: (-sin(x),), array=l
                 latex=r"\cos {0:9}", text="cos {0:9}", binds=8, advice=_FINITE)
 tan = Primitive("tan", value=math.tan, partials=lambda y, x: (1 + y * y,), array=lambda xp, x: xp.tan(x),
                 latex=r"\tan {0:9}", text="tan {0:9}", binds=8, domain=(-1.4, 1.4), advice=_FINITE)
-asin = Primitive("asin", value=math.asin, partials=lambda y, x: (1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
+asin = Primitive("asin", value=math.asin, partials=lambda y, x: (1 / semicircle(x),), domain=UNIT,
                  array=lambda xp, x: xp.arcsin(x), latex=r"\arcsin {0:9}", text="asin {0:9}", binds=8,
                  advice="asin needs a number from -1 to 1")
-acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / sqrt((1 - x) * (1 + x)),), domain=UNIT,
+acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / semicircle(x),), domain=UNIT,
                  array=lambda xp, x: xp.arccos(x), latex=r"\arccos {0:9}", text="acos {0:9}", binds=8,
                  advice="acos needs a number from -1 to 1")
-atan = Primitive("atan", value=math.atan, partials=lambda y, x: (1 / (1 + x * x),), array=lambda xp, x: xp.arctan(x),
+atan = Primitive("atan", value=math.atan, partials=lambda y, x: (cauchy(x),), array=lambda xp, x: xp.arctan(x),
                  latex=r"\arctan {0:9}", text="atan {0:9}", binds=8)
+semicircle = Primitive("semicircle", value=lambda x: math.sqrt((1 - x) * (1 + x)), partials=lambda y, x: (-x / y,), domain=UNIT,
+                       array=lambda xp, x: xp.sqrt((1 - x) * (1 + x)), latex=r"\sqrt{{1 - {0:8}^{{2}}}}", text="√(1 − {0:8}²)",
+                       binds=8, symbol="√(1 − x²)", advice="it needs a number from -1 to 1")
+cauchy = Primitive("cauchy", value=_cauchy, partials=lambda y, x: (-2 * y * strong_mul(y, x),),
+                   array=lambda xp, x: _cauchy(x), latex=r"\frac{{1}}{{1 + {0:8}^{{2}}}}", text="1/(1 + {0:8}²)", binds=2,
+                   symbol="1/(1 + x²)")
 atan2 = Primitive("atan2", value=math.atan2, array=lambda xp, a, b: xp.arctan2(a, b), domain=POSITIVE,
-                  partials=lambda y, a, b: (b / hypot(a, b) / hypot(a, b), -(a / hypot(a, b) / hypot(a, b))))
+                  partials=lambda y, a, b: (inversion(b, a), -inversion(a, b)))
+inversion = Primitive("inversion", value=_inversion, array=_inversion_array, domain=POSITIVE,
+                      partials=lambda y, a, b: _inverted(a, b),
+                      latex=r"\frac{{{0}}}{{{0:8}^{{2}} + {1:8}^{{2}}}}", text="{0:2}/({0:8}² + {1:8}²)", binds=2,
+                      advice="the point (0, 0) has no inverse")
 sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), array=lambda xp, x: xp.sinh(x),
                  overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:9}", text="sinh {0:9}", binds=8)
 cosh = Primitive("cosh", value=math.cosh, partials=lambda y, x: (sinh(x),), array=lambda xp, x: xp.cosh(x),
@@ -345,9 +465,9 @@ sech2 = Primitive("sech2", value=_sech2, partials=lambda y, x: (-2 * y * tanh(x)
                   latex=r"\frac{{1}}{{\left(\cosh {0:9}\right)^{{2}}}}", text="1/(cosh {0:9})²", binds=2, symbol="1/cosh²")
 asinh = Primitive("asinh", value=math.asinh, partials=lambda y, x: (1 / hypot(1.0, x),),
                   array=lambda xp, x: xp.arcsinh(x))
-acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
+acosh = Primitive("acosh", value=math.acosh, partials=lambda y, x: (1 / sqrt(x - 1) / sqrt(x + 1),),
                   domain=(1.2, 4.0), array=lambda xp, x: xp.arccosh(x), advice="acosh needs a number of at least 1")
-atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: (1 / ((1 - x) * (1 + x)),), domain=UNIT,
+atanh = Primitive("atanh", value=math.atanh, partials=lambda y, x: ((1 / semicircle(x)) * (1 / semicircle(x)),), domain=UNIT,
                   array=lambda xp, x: xp.arctanh(x),
                   pole=lambda x: math.copysign(math.inf, x) if abs(x) == 1 else math.nan,
                   advice="atanh needs a number between -1 and 1")

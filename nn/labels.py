@@ -8,7 +8,11 @@ from autograd import Value, sign
 from autograd.compiler import TraceError
 from autograd.conversion import bounded, to_float
 
-__all__ = ["classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic"]
+__all__ = ["OneHot", "classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic"]
+
+
+class OneHot(list[Any]):
+    """Weights of classes of which one is 1 and all others are 0: of symbols that cannot be seen."""
 
 
 def is_list(x: Any) -> bool:

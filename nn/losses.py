@@ -21,13 +21,13 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from autograd import Value, exp, log, log1p, logsumexp, relu, sigmoid, softmax, softplus, step, where
+from autograd import Value, exp, expm1, log, log1p, relu, sigmoid, softmax, softplus, step, where
 from autograd.conversion import to_float
-from autograd.primitives import shift
+from autograd.primitives import shift, strong_mul, surprisal
 from autograd.value import literal
 
 from .activations import linear
-from .labels import classes_of, is_list, pairs_of, rest, signed_pairs, symbolic
+from .labels import OneHot, classes_of, is_list, pairs_of, rest, signed_pairs, symbolic
 from .module import Module
 
 __all__ = ["LOSSES", "OUTPUT_UNITS", "Loss", "OutputUnit", "binary_cross_entropy", "binary_cross_entropy_with_logits",
@@ -91,7 +91,8 @@ def binary_cross_entropy(output: Any, target: Any) -> Value:
 def cross_entropy(output: Any, target: Any) -> Value:
     """−Σ y_k log ŷ_k with ŷ = softmax(z); slope ŷ_k − y_k.
 
-    It is Σ y_k (z_m − z_k + log Σ_j exp(z_j − z_m)) with m the largest logit: the identity holds for every m.
+    It is Σ y_k log Σ_j exp(z_j − z_k), where differences are formed first. Of one class k the slope ŷ_k − 1 is minus the sum
+    of the other ŷ, so that it keeps its digits where ŷ_k is nearly 1.
 
     output   K ≥ 2 logits; target: a class index, a one-hot list, or K weights that sum to 1
 
@@ -99,14 +100,26 @@ def cross_entropy(output: Any, target: Any) -> Value:
     100000000.69314718
     """
     classes = classes_of(output, target, "cross_entropy")
-    if symbolic(*output):
-        m = shift(*output)
-        spread = log(_total([exp(z - m) for z in output]))
-        return _weighted([(y, lambda k: (m - output[k]) + spread, k) for k, y in classes])
-    top = max(range(len(output)), key=output.__getitem__)   # from the largest logit every difference is exact enough for e^
-    minus = -output[top]
-    spread = logsumexp([0.0 if j == top else z + minus for j, z in enumerate(output)])
-    return _weighted([(y, lambda k: spread if k == top else (output[top] - output[k]) + spread, k) for k, y in classes])
+    if symbolic(*[y for _, y in classes]):
+        return _of_symbols(output, classes, is_list(target) and not isinstance(target, OneHot))
+    return _weighted([(y, lambda k: surprisal(output[k], *output[:k], *output[k + 1:]), k) for k, y in classes])
+
+
+def _of_symbols(output: Sequence[Any], classes: Sequence[tuple[int, Any]], soft: bool) -> Value:
+    """The cross-entropy where weights are not known: those that are 0 or 1, or `soft` ones between.
+
+    With z the logit of the class, m the largest, and r = Σ exp(z_j − m) over the other classes, it is m − z + log1p(r +
+    expm1(z − m)). Derivatives flow to z from r, which is multiplied by e^(z₀ − z) = 1 with z₀ = z a constant.
+    """
+    m = shift(*output)
+    weights = [exp(z - m) for z in output]
+    if soft:
+        return _total([strong_mul(y, m - output[k]) for k, y in classes]) + log(_total(weights))
+    z = _total([y * output[k] for k, y in classes])
+    z0 = shift(z)
+    rest = _total([(1 - y) * weights[k] for k, y in classes])
+    apart = z0 - m
+    return _total([log1p(rest * exp(z0 - z) + expm1(apart)), -apart])
 
 
 def nll(output: Any, target: Any) -> Value:

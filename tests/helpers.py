@@ -58,6 +58,12 @@ def _logsumexp(*xs: Any) -> Any:
     return m if mp.isinf(m) else m + _log1p(mp.fsum([_exp(x - m) for i, x in enumerate(xs) if i != top]))
 
 
+def _surprisal(x: Any, *others: Any) -> Any:
+    if x == mp.inf or max(x, *others, key=re) == -mp.inf:   # ∞ − ∞
+        return mp.nan
+    return _logsumexp(mpf(0), *[z - x for z in others])
+
+
 def _power(x: Any, n: Any) -> Any:
     if x == 0 or n == 0:
         return mpf(n == 0)
@@ -92,7 +98,11 @@ TRUTHS = _Truths({
     "floor": lambda x: mp.floor(re(x)), "ceil": lambda x: mp.ceil(re(x)), "round": _rounded,
     "mod": lambda a, b: a - b * mp.floor(re(a) / re(b)), "floor_divide": lambda a, b: mp.floor(re(a) / re(b)),
     "clip": lambda x, low, high: min(max(x, low, key=re), high, key=re), "sech2": lambda x: 1 / mp.cosh(x) ** 2,
-    "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": _softplus, "logsumexp": _logsumexp,
+    "direction": lambda a, b: a / _hypot(a, b) if a else mpf(0), "inversion": lambda a, b: a / (a * a + b * b),
+    "semicircle": lambda x: mp.sqrt((1 - x) * (1 + x)), "cauchy": lambda x: 1 / (1 + x * x),
+    "logistic": lambda x: 1 / (2 + mp.exp(x) + mp.exp(-x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "softplus": _softplus, "logsumexp": _logsumexp,
+    "surprisal": _surprisal, "share": lambda a, b: a / (a + b),
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
     "exceeds": lambda a, b: mpf(re(a) > re(b)) + mpf(re(a) == re(b)) / 2, "relu": lambda x: x if re(x) > 0 else mpf(0),
     "equals": lambda a, b: mpf(re(a) == re(b)),
@@ -112,6 +122,8 @@ ANALYTIC: dict[str, Callable[..., Sequence[Any]]] = {   # the slopes of what mpm
 CONSTANT = {"ceil", "equals", "exceeds", "floor", "floor_divide", "round", "shift", "sign", "step"}   # shift cancels
 PLAIN: dict[str, Callable[..., Any]] = {          # Python's own, which says where there is no number
     "mul": operator.mul, "add": operator.add, "neg": operator.neg, "div": operator.truediv, "reciprocal": lambda x: 1 / x,
+    "semicircle": lambda x: math.sqrt((1 - x) * (1 + x)), "inversion": lambda a, b: a / math.hypot(a, b) / math.hypot(a, b),
+    "share": lambda a, b: a / (a + b),
     "abs": abs, "strong_div": lambda a, b: a / b if a else 0.0, "mod": operator.mod, "floor_divide": operator.floordiv,
     "xlogy": lambda a, b: a * math.log(b) if a or b != b else 0.0,
     **{p.name: getattr(math, p.name) for p in ROWS if hasattr(math, p.name) and p.name not in CONSTANT}, "pow": operator.pow,
@@ -139,10 +151,11 @@ def slope(p: Primitive, i: int, xs: Sequence[float]) -> Any:
 
 
 def curvature(p: Primitive, i: int, j: int, xs: Sequence[float]) -> Any:
-    """∂²p/∂xs[i]∂xs[j] to many digits: central differences of `slope`, a quarter of whose digits a step of 2**-600 costs."""
-    h = (abs(mpf(xs[j])) or mpf(1)) * mpf(2) ** -600
-    high, low = (slope(p, i, [*xs[:j], mpf(xs[j]) + d, *xs[j + 1:]]) for d in (h, -h))
-    return (high - low) / (2 * h)
+    """∂²p/∂xs[i]∂xs[j] to many digits: central differences of `slope`, whose digits a step of 2**-600 leaves enough of."""
+    with mp.workprec(3600):
+        h = min(abs(mpf(xs[j])) or mpf(1), 1) * mpf(2) ** -600
+        high, low = (slope(p, i, [*xs[:j], mpf(xs[j]) + d, *xs[j + 1:]]) for d in (h, -h))
+        return (high - low) / (2 * h)
 
 
 def number_at(p: Primitive, xs: Sequence[float]) -> type[Exception] | float:
@@ -188,7 +201,12 @@ SPECIAL = [s * x for x in [*NUMBERS, math.inf] for s in (1, -1)] + [math.nan]
 
 
 def anywhere(p: Primitive, n: int) -> Iterator[list[float]]:
-    """Points of the whole double range: the special ones, then n at random, of magnitudes equally likely and near 0."""
+    """Points of the whole double range: the special ones, then n at random, of magnitudes equally likely and near 0.
+    Of the shares of two weights, those where these have a sum: weights are at most 1."""
+    return (xs for xs in _anywhere(p, n) if p.name != "share" or abs(sum(xs)) < math.inf or not all(map(math.isfinite, xs)))
+
+
+def _anywhere(p: Primitive, n: int) -> Iterator[list[float]]:
     arity, chance = p.arity or 3, random.Random(p.name)
     if arity <= 2:
         yield from map(list, product(SPECIAL, repeat=arity))

@@ -28,12 +28,15 @@ from autograd import (
     hvp,
     jvp,
     log,
+    log1p,
     logsumexp,
     no_grad,
     relu,
+    sigmoid,
     sin,
     softmax,
     sqrt,
+    step,
     tanh,
     value_and_grad,
     where,
@@ -1211,3 +1214,37 @@ def test_a_network_agrees_with_pytorch(backend: str, activation: str) -> None:
     assert near(value, true.item())
     for one, parameter in zip(slopes, parameters, strict=True):
         assert near(one, parameter.grad.numpy())
+
+
+# ---- nan, poles and sums that only compiled code meets
+
+def test_a_nan_in_relu_is_a_nan_in_its_step_whatever_becomes_of_the_relu(backend: str) -> None:
+    """Where relu and step of one number are both computed, the step is made of the relu: of a nan both are nan."""
+    f = compile_function(lambda x, c: [step(x), where(c, relu(x), 1.0)], batch=(0, 1), backend=backend)
+    found = f(np.array([math.nan, 1.0, -1.0, 0.0]), np.zeros(4))
+    assert np.array_equal(found, [[math.nan, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]], equal_nan=True)
+    f = compile_function(lambda x, c: [where(c, relu(x), 1.0), step(x)], batch=(0, 1), backend=backend)
+    assert np.array_equal(f(np.array([math.nan, 2.0]), np.zeros(2)), [[1.0, math.nan], [1.0, 1.0]], equal_nan=True)
+
+
+def test_the_pole_of_log1p_is_minus_infinity_in_the_kernel_itself(backend: str) -> None:
+    """What takes the infinity away is finite, so that no graph is asked instead of the kernel."""
+    f = compile_function(lambda x: sigmoid(log1p(x)), batch=0, backend=backend)
+    with errstate(divide="ignore"):
+        assert f(np.array([-1.0, 0.0, math.inf])).tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+def test_sums_over_a_batch_of_products_with_unequal_coefficients(n: int, backend: str) -> None:
+    """Σ over the batch of Σ c·a·b with a number c for every product, a and b both varying: each counts with its own."""
+    rng = np.random.default_rng(n)
+    C, A, B = rng.normal(size=n), rng.normal(size=(7, n)), rng.normal(size=(7, n))
+
+    def f(theta: Any, a: Any, b: Any) -> Any:
+        hidden = [[exp(theta[0] * x), exp(theta[0] * y)] for x, y in zip(a, b, strict=True)]
+        return sum([c * (x * y) for c, (x, y) in zip(C.tolist(), hidden, strict=True)])
+    compiled = compile_function(f, batch=(1, 2), reduce="sum", backend=backend)
+    value, slope = compiled.value_and_grad([0.5], A, B)
+    terms = C * np.exp(0.5 * (A + B))
+    assert value == pytest.approx(terms.sum(), rel=1e-12)
+    assert slope == pytest.approx([(terms * (A + B)).sum()], rel=1e-12)

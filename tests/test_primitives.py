@@ -71,8 +71,9 @@ from autograd.sweep import numbers
 
 every_row = pytest.mark.parametrize("p", ROWS, ids=lambda p: p.name)
 
-# Two units in the last place, except where the C library has only this to offer: glibc documents 5 for erfc.
-ULPS = {"erfc": 5.0}
+# Two units in the last place, except where the C library has only this to offer: glibc documents 5 for erfc; and but for
+# inversion, a/h/h, of three roundings, which derivatives alone use.
+ULPS = {"erfc": 5.0, "inversion": 3.0}
 
 
 def finite(xs: Any) -> bool:
@@ -92,12 +93,12 @@ def has_slope(p: Primitive, i: int, xs: list[float]) -> bool:
         return xs[0] > 0 or (xs[0] < 0 and i == 0 and abs(xs[1]) < 2**53)
     if p.name == "xlogy":   # 0·log(-1) is 0, and has no slope
         return xs[1] > 0
-    return not (p.name in {"hypot", "atan2"} and not any(xs))
+    return not (p.name in {"hypot", "atan2", "direction"} and not any(xs))
 
 
 def out_of_digits(p: Primitive, xs: list[float], y: float) -> bool:
     """Whether the partials, written in terms of y or of powers of x, must meet numbers below the smallest normal one."""
-    return p.name in {"pow", "div", "strong_div", "hypot"} and (
+    return p.name in {"pow", "div", "strong_div", "hypot", "share"} and (
         math.isinf(y) or any(0 < abs(z) < SMALLEST for z in (*xs, y)))
 
 
@@ -123,7 +124,7 @@ def test_a_value_is_within_two_ulp_of_the_truth_and_an_error_is_raised_exactly_w
         assert not isinstance(expected, type), f"{p.name}{xs} gave {y} and not {expected}"
         assert (y != y) == (expected != expected), (xs, y)
         true = truth(p, xs) if finite(xs) else expected
-        scale = max(map(abs, xs)) if p.name == "logsumexp" else 0.0   # exp(x - m) has the error of x - m, absolutely
+        scale = max(map(abs, xs)) if p.name in {"logsumexp", "surprisal"} else 0.0   # exp(x - m) has the error of x - m
         assert not isinstance(true, mpc), (xs, y)
         worst = max(worst, ulps(y, true, scale))
         assert worst <= ULPS.get(p.name, 2.0), (xs, y, float(true), worst)

@@ -9,12 +9,13 @@ needs is not there. Every rewriting is exact: the program gives the numbers of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 from ..conversion import TraceError
 from ..graph import topological
 from ..primitive import Primitive
-from ..primitives import add, exp, log, logsumexp, mul, neg, pow_, reciprocal, shift
+from ..primitives import add, div, exp, expm1, log, log1p, logsumexp, mul, neg, pow_, reciprocal, share, shift, surprisal
 from ..value import Value
 from .program import Program
 
@@ -22,6 +23,7 @@ __all__ = ["simplify"]
 
 
 _COMMUTE = frozenset((add, mul))
+_WRITTEN_OUT = frozenset((logsumexp, surprisal, share, shift))
 _POWERS = (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0)
 
 
@@ -29,13 +31,14 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
              lowered: bool = False) -> Program:
     """The program that computes `outputs` from the inputs; TraceError if they need a symbol that is neither.
 
-    `lowered`: for arrays, logsumexp is written out, so that its derivative, the softmax, shares its exponentials, and small
-    whole powers are products.
+    `lowered`: for arrays, logsumexp, surprisal and their derivative, the softmax, are written out, so that they share their
+    exponentials and the sum of these, and small whole powers are products.
     """
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
     lines: dict[Value, int] = {}
-    known: dict[object, int] = {}   # of an operation on lines, or a number: its line
+    shares: list[int] = []   # lines that need only the sum of two, so that one of these may be needed no more
+    known: dict[Any, int] = {}   # of an operation on lines, a number, or the terms of a sum: its line
 
     def line(op: Primitive | None, of: tuple[int, ...], varying: bool) -> int:
         ops.append(op)
@@ -54,6 +57,8 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
         """The line of op(*of): one that is there, or a new one."""
         if op in _COMMUTE and of[0] > of[1]:
             of = of[1], of[0]
+        elif op is shift:
+            of = tuple(sorted(of))
         key = op, *of
         i = known.get(key)
         if i is None:
@@ -63,14 +68,47 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
                 i = args[of[0]][0]
             if i is None and lowered and op is pow_ and numbers.get(of[1]) in _POWERS:
                 i = power(of[0], numbers[of[1]])
-            elif i is None and lowered and op is logsumexp:
-                m = emit(shift, *of)
-                minus = emit(neg, m)
-                i = emit(add, m, emit(log, reduce(lambda a, b: emit(add, a, b), [emit(exp, emit(add, x, minus)) for x in of])))
+            elif i is None and lowered and op in _WRITTEN_OUT:
+                i = written_out(op, of)
             if i is None:
                 i = line(op, of, True in [varies[a] for a in of])
             known[key] = i
         return i
+
+    def summed(terms: Sequence[int]) -> int:
+        """The line of the sum of these lines, and of the terms of those that are sums: one, however they come."""
+        found, path = [], [*terms]
+        while path:
+            i = path.pop()
+            if ops[i] is add:
+                path += args[i]
+            else:
+                found.append(i)
+        terms = tuple(sorted(found))
+        if ("sum", terms) not in known:
+            known["sum", terms] = reduce(partial(emit, add), terms)
+        return known["sum", terms]
+
+    def unshifted(x: int) -> int:
+        """The line of shift(x), which is x: and x − shift(x), which is there for its slope, is 0."""
+        minus = emit(neg, x)
+        known[(add, *sorted((x, minus)))] = number(0.0)
+        return x
+
+    def written_out(op: Primitive, of: tuple[int, ...]) -> int:
+        if op is share:
+            shares.append(emit(div, of[0], summed(of)))
+            return shares[-1]
+        if op is shift:
+            return unshifted(*of) if len(of) == 1 else line(op, of, True in [varies[a] for a in of])
+        m = emit(shift, *of)
+        minus = emit(neg, m)
+        apart = [emit(add, x, minus) for x in of]
+        weights = [emit(exp, x) for x in apart]
+        if op is logsumexp:
+            return emit(add, m, emit(log, summed(weights)))
+        rest = reduce(partial(emit, add), [*weights[1:], emit(expm1, apart[0])])
+        return emit(add, emit(neg, apart[0]), emit(log1p, rest))
 
     def power(x: int, n: float) -> int:
         if n < 0:
@@ -115,7 +153,27 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     for v in (*shared, *varying):
         if v.label is not None:
             labels[lines[v]] = v.label
-    return program
+    return _needed(program) if shares else program
+
+
+def _needed(program: Program) -> Program:
+    """The program without the lines that no output needs."""
+    n, args = program.shared + program.varying, program.args
+    needed = [True] * n + [False] * (len(args) - n)
+    path = [*program.outputs]
+    while path:
+        i = path.pop()
+        if not needed[i] or i < n:
+            needed[i] = True
+            path += args[i]
+    if all(needed):
+        return program
+    kept = [i for i, keep in enumerate(needed) if keep]
+    place = dict(zip(kept, range(len(kept)), strict=True))
+    return Program(program.shared, program.varying, program.sums, [program.ops[i] for i in kept],
+                   [tuple([place[a] for a in args[i]]) for i in kept], [program.varies[i] for i in kept],
+                   {place[i]: x for i, x in program.numbers.items() if i in place}, [place[i] for i in program.outputs],
+                   {place[i]: x for i, x in program.labels.items() if i in place})
 
 
 def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int]) -> int | None:

@@ -27,7 +27,7 @@ from autograd.structure import leaves_of, shaped
 from autograd.value import literal
 
 from ..data.examples import Batch, Examples
-from ..labels import is_list
+from ..labels import OneHot, is_list
 from ..losses import LOSSES, Loss, cross_entropy, hinge, mse, nll, squared_error
 from ..module import Module, parts_of, walk
 from ..optimizer import Array, Optimizer, finite, put
@@ -67,13 +67,19 @@ class CompiledDescent:
         self.outputs_of: Forward | None = None
         with no_grad(), errstate(invalid="ignore", divide="ignore"):
             self.output = _copy(self.model, self.model.parameters())(self.examples.row(0))
-        target = _encoded(self.loss, self.output, self.examples.y[:1])[0].tolist()
-        x, y = _symbols(self.examples.row(0), "x"), _symbols(target, "y")
+        targets = _encoded(self.loss, self.output, self.examples.y)
+        x, y = _symbols(self.examples.row(0), "x"), _symbols(targets[0].tolist(), "y")
+        self.one_hot = self.loss is cross_entropy and _is_one_hot(targets)
+        if self.one_hot:
+            y = OneHot(y)
         L, _ = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss)
         self.f = compile(L, [self.parameters, leaves_of(x), leaves_of(y)], batch=(1, 2), reduce="sum", backend=self.backend)
 
     def _arrays(self, examples: Examples) -> tuple[Array, Array]:
-        return _flat(examples.X), _flat(_encoded(self.loss, self.output, examples.y))
+        y = _encoded(self.loss, self.output, examples.y)
+        if self.one_hot and not _is_one_hot(y):
+            raise ValueError("what is compiled for targets of one class takes none of several")
+        return _flat(examples.X), _flat(y)
 
     # ---- training
 
@@ -235,6 +241,11 @@ def _encoded(loss: Loss, output: Any, y: Array) -> Array:
     elif loss is hinge and y.ndim > 1 and is_list(output) and len(output) > 1:
         y = y.argmax(axis=1)
     return np.asarray(y, dtype=np.float64)
+
+
+def _is_one_hot(y: Array) -> bool:
+    """Whether every row is of one class: a 1 and else zeros."""
+    return y.ndim > 1 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 # ---- tracing

@@ -40,12 +40,11 @@ class NumpyProgram:
         self.cuts = np.concatenate([[0], np.cumsum(widths)]).astype(int)   # where the arguments begin in V
         self.names: dict[Any, str] = {}
         self.bound: dict[str, Callable[[Buffers], Array]] = {}   # name → the array of it, made of the buffers of a size
-        used = ["matmul", "multiply", "add", "subtract", "negative", "take", "copyto", "greater", "not_equal", "einsum"]
+        used = ["matmul", "multiply", "add", "subtract", "negative", "take", "copyto", "sign", "not_equal", "einsum"]
         self.constants: dict[str, Any] = {name: getattr(np, name) for name in used} | {"reduce": np.add.reduce}
         self.ones = {row for row, x in rolled.numbers if x == 1}
         self.copied = self._copied()
-        applied = [i for i in rolled.body if isinstance(i, Apply)]
-        self.clipped = {self._place(i.args[0]) for i in applied if _called(i) == "maximum(x0, 0.0)"}
+        self.clipped: dict[Any, str] = {}   # of x: where max(0, x) is
         self.free: dict[Any, list[str]] = {}   # of a shape and type: temporaries that no statement needs any more
         self.lines: list[str] = []
         for instruction in rolled.body:
@@ -205,8 +204,12 @@ class NumpyProgram:
             given = ", ".join([self._column(shared, index, i.shared) for shared, index in i.args])
             self.lines.append(f"{out}[...] = {self._constant(partial(i.op.array, np))}({given})")
             return
-        if _called(i) == "heaviside(x0, 0.0)" and self._place(i.args[0]) in self.clipped:
-            formula = Call("greater", Argument(0), 0.0)   # a nan reaches the result by way of max(0, x)
+        called, place = _called(i), self._place(i.args[0])
+        if called == "maximum(x0, 0.0)":
+            self.clipped[place] = out
+        elif called == "heaviside(x0, 0.0)" and place in self.clipped:   # twice as fast, and a nan stays one
+            self.lines.append(f"sign({self.clipped[place]}, out={out})")
+            return
         if not isinstance(formula, Call):
             self.lines.append(f"copyto({out}, {self._operand(i, formula, {})})")
             return
