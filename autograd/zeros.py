@@ -77,9 +77,6 @@ def _finite(found: Iterable[Any]) -> bool:
     return all([math.isfinite(number_of(x)) or getattr(x, "symbolic", False) for x in found])
 
 
-_FACTORS = frozenset((mul, div, neg))
-
-
 class Term:
     """A derivative, a number or a Value, that knows whether it is a zero by kind."""
 
@@ -100,16 +97,22 @@ class Term:
                 return None
             y = zero.x * other.x
             return Term(y if math.isfinite(other.number) else where(zero.x, y, 0.0), True)
-        if math.isinf(d.number) and (op := getattr(d.x, "op", None)) in _FACTORS and all(
-                [math.isfinite(a._data) for a in d.x.args]):   # it overflowed: one factor after the other
+        if math.isinf(d.number) and _overflowed(d.x):   # g with one factor after the other
             first, *rest = d.x.args
-            of_first = Term.times(g, Term(first))
-            assert op is not None and of_first is not None
-            return Term(op(of_first.x, *rest))
+            x = Term.times(g, Term(first))
+            return None if x is None else Term(d.x.op(x.x, *rest))
         if g.number == 0 and math.isinf(d.number):
             return Term(strong_mul(g.x, d.x))
         x = product(g.x, d.x)
         return None if x is None else Term(x)
+
+
+def _overflowed(x: Any) -> bool:
+    """Whether x is an infinite product or quotient of finite numbers, or minus such a one, and no pole."""
+    op = getattr(x, "op", None)
+    if op is neg:
+        return _overflowed(x.args[0])
+    return (op is mul or (op is div and x.args[1]._data != 0)) and all([math.isfinite(a._data) for a in x.args])
 
 
 def local_partials(order: Sequence[Node]) -> Local:
