@@ -27,7 +27,7 @@ from .graph import topological
 from .primitive import errstate
 from .primitives import add, mul, pow_, strong_mul
 from .recording import recording
-from .structure import leaves_of, nested, shaped, variables
+from .structure import MismatchError, leaves_of, matched, nested, outline, shaped, variables
 from .sweep import dependents, forward, numbers, power_slopes, reverse, times_numbers
 from .value import Value, literal
 
@@ -310,10 +310,12 @@ def _values(xs: Any, name: str) -> list[Value]:
 
 
 def _flat(like: Any, v: Any, name: str, first: str, second: str) -> list[Any]:
-    n, found = len(leaves_of(like)), leaves_of(v)
-    if n != len(found):
-        raise ValueError(f"{name}(): {first} has {n} numbers and {second} has {len(found)}: they need the same structure")
-    return found
+    """The numbers of `v` in the order of `like`, of whose structure it is: keys by name, the rest by place."""
+    try:
+        return matched(like, v)
+    except MismatchError as error:
+        raise ValueError(f"{name}(): {first} is {outline(like)} and {second} is {outline(v)}: they need the same structure "
+                         f"({error})") from None
 
 
 def _seeds(xs: Sequence[Value], v: Sequence[Any]) -> dict[Value, Any]:

@@ -52,7 +52,7 @@ def reverse(order: Sequence[N], seeds: Mapping[N, Any], needed: Collection[N], l
     for v in reversed(order):
         if v.args and v in adjoint:
             g = adjoint[v]
-            for a, d in zip(v.args, local(v)):   # noqa: B905   # strict is slower, and the partials' arity is the row's
+            for a, d in zip(v.args, local(v), strict=True):
                 if a in needed:
                     term = times(g, d)
                     if term is not None:
