@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["in_forked_child", "not_while_held"]
 
-_register: Callable[..., None] = getattr(os, "register_at_fork", lambda **_: None)   # where there is no fork there is nothing to do
+_register: Callable[..., None] = getattr(os, "register_at_fork", lambda **_: None)   # there are systems without forks
 
 
 def in_forked_child(remake: Callable[[], Any]) -> None:

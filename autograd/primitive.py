@@ -180,8 +180,8 @@ class Primitive:
         count = len(list(found)) if hasattr(found, "__iter__") else 0
         if count != n:
             gave = f"{count} slope{'s' * (count != 1)}" if count else bounded(found)
-            raise ValueError(f"Primitive({self.name!r}): the partials of {n} argument{'s' * (n != 1)} gave {gave}: they are a tuple "
-                             "with one ∂y/∂x for each, as (2 * x,)")
+            raise ValueError(f"Primitive({self.name!r}): the partials of {n} argument{'s' * (n != 1)} gave {gave}: they are a "
+                             "tuple with one ∂y/∂x for each, as (2 * x,)")
 
     def _called_as(self) -> str | None:
         """What numpy calls this function, if its array form is one call of it."""

@@ -39,7 +39,8 @@ def of_function(f: Callable[[], Any], xs: Sequence[Value]) -> Numbers:
         return [y._data for y in ys], adjoints({ys[0]: 1.0}, xs, symbolic=False) if xs else []
 
 
-def of_trace(ys: Sequence[Value], leaves: Iterable[Value], numbers: Iterable[Any], xs: Sequence[Value]) -> tuple[Numbers, float]:
+def of_trace(ys: Sequence[Value], leaves: Iterable[Value], numbers: Iterable[Any],
+             xs: Sequence[Value]) -> tuple[Numbers, float]:
     """The same of a graph with numbers in the place of its `leaves`, and the largest number on the way."""
     made: dict[Value, Value] = {v: Value(x, v.label) for v, x in zip(leaves, numbers, strict=True)}
     order = topological(*ys, stop=made)
@@ -51,7 +52,7 @@ def of_trace(ys: Sequence[Value], leaves: Iterable[Value], numbers: Iterable[Any
 
 
 def different(function: Numbers, trace: Numbers, largest: float) -> str:
-    """What the two differ in, beyond rounding, as words of an error; "" if in nothing. Of what is not finite, nothing is said."""
+    """What the two differ in, beyond rounding, as words of an error; "" if in nothing, or if it is not finite."""
     for what, true, found in zip(("value", "slope"), function, trace, strict=True):
         if len(true) != len(found):
             return f"it gave {len(found)} numbers when it was traced, and gives {len(true)} when it is called"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock
 from typing import Any
 
@@ -64,8 +65,8 @@ def compile(outputs: Any, inputs: Sequence[Any], *, wrt: int | Sequence[int] | N
                 raise TypeError(f"compile(): input {i} has {bounded(v)}: inputs are Values of the graph, or lists of them")
     f = Compiled(outputs, arguments, wrt=wrt, batch=batch, reduce=reduce, backend=backend, threads=threads)
     if unused := f._unused():
-        warnings.warn(f"compile(): the outputs do not depend on {unused}: were they made of another Value? (The derivative by it is "
-                      "0; leave it out, or filter this warning, if that is meant)", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"compile(): the outputs do not depend on {unused}: were they made of another Value? (The derivative by "
+                      "it is 0; leave it out, or filter this warning, if that is meant)", RuntimeWarning, stacklevel=2)
     return f
 
 
@@ -304,7 +305,8 @@ class CompiledFunction:
             symbols.append(shaped(example, [Symbol(name if one else f"{name}{k}") for k in range(len(leaves))]))
         outputs = run(lambda: self._called(symbols, names), leaves_of(symbols))
         if self.options["has_aux"] and not (isinstance(outputs, (tuple, list)) and len(outputs) == 2):
-            raise TypeError(f"compile_function(has_aux=True): {self.__name__} gave {bounded(outputs)}, and is to give a pair (y, aux)")
+            raise TypeError(f"compile_function(has_aux=True): {self.__name__} gave {bounded(outputs)}, and is to give a pair "
+                            "(y, aux)")
         found = leaves_of(outputs)
         outputs = shaped(outputs, [y if isinstance(y, Value) else literal(to_float(y, "the result of a traced function"))
                                    for y in found])
@@ -318,11 +320,11 @@ class CompiledFunction:
             return
         at = [first_example(x) if i in batch else x for i, x in enumerate(args)]
         chosen = positions(compiled.wrt, len(at), "wrt") if derivative else []
-        for form in (variables,) if derivative else (deepcopy, variables):   # as numbers, or as Values where f takes no numbers
-            with suppress(Exception):   # what f does not take, and what has no number, is for the compiled function to tell
+        for form in (variables,) if derivative else (deepcopy, variables):   # numbers, or Values where f takes no numbers
+            with suppress(Exception):   # what f does not take, or has no number, is for the compiled function to tell
                 made = [form(x) for x in at]
                 xs = [v for i in chosen for v in leaves_of(made[i])]
-                true = of_function(lambda made=made: self._called(made, names), xs)
+                true = of_function(partial(self._called, made, names), xs)
                 leaves = [v for part in f.leaves for v in part]
                 traced, largest = of_trace(f.ys, leaves, leaves_of(at), [v for i in chosen for v in f.leaves[i]])
                 if told := different(true, traced, largest):
@@ -330,9 +332,9 @@ class CompiledFunction:
                 return
         else:
             return
-        raise TraceError(f"{self.__name__} is not the function that was traced: {told}, of {bounded(at)}. It asks for what a traced "
-                         "value has not (its type, its text, its place in a dict), catches a TraceError, draws random numbers or "
-                         "remembers its calls: use where(step(a - b), …, …), or do not compile it")
+        raise TraceError(f"{self.__name__} is not the function that was traced: {told}, of {bounded(at)}. It asks for what a "
+                         "traced value has not (its type, its text, its place in a dict), catches a TraceError, draws random "
+                         "numbers or remembers its calls: use where(step(a - b), …, …), or do not compile it")
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_made": {}}

@@ -41,7 +41,8 @@ class Function:
     def __init__(self, outputs: Any, arguments: Sequence[Any], wrt: int | Sequence[int], reduce: str | None, backend: str,
                  threads: int | None, has_aux: bool = False) -> None:
         self.outputs, self.arguments, self.wrt, self.has_aux = outputs, arguments, wrt, has_aux
-        self.main, self.aux = outputs if has_aux else (outputs, ())
+        self.main: Any = outputs[0] if has_aux else outputs
+        self.aux: Any = outputs[1] if has_aux else ()
         self.reduce, self.backend, self.threads = reduce, backend, threads
         self.leaves = [leaves_of(argument) for argument in arguments]
         self.shapes = [shape_of(argument) for argument in arguments]
@@ -63,7 +64,7 @@ class Piece(NamedTuple):
     """Some of the program's outputs: what the function gives, or its derivative by one argument."""
 
     summed: bool                    # over the batch, or kept of each example
-    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`, −1 what is beside
+    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`, −1 the others
     like: Any                       # whose structure it has,
     size: int                       # so many numbers,
     shape: tuple[int, ...] | None   # in this shape, if it has one
@@ -79,8 +80,8 @@ class Plan:
 
     def __init__(self, f: Function, derivative: bool, batched: frozenset[int]) -> None:
         if derivative and not isinstance(f.main, Value):
-            raise TypeError(f"value_and_grad() of {len(leaves_of(f.main))} outputs: a gradient is of one Value; compile a sum of "
-                            "them, or their derivatives as autograd.grad or jacobian gives them")
+            raise TypeError(f"value_and_grad() of {len(leaves_of(f.main))} outputs: a gradient is of one Value; compile a sum "
+                            "of them, or their derivatives as autograd.grad or jacobian gives them")
         self.f, self.batched = f, batched
         self.reference: Callable[[Sequence[float]], Sequence[float]] | None = None   # made when a result is not finite
         self.beside = len(leaves_of(f.aux))
@@ -192,7 +193,7 @@ class Plan:
         like = "numbers in the structure it was compiled for" if shape is None else (
             f"numbers of shape ({', '.join([*['B'] * (i in self.batched), *map(str, shape)])})")
         given = f"an array of shape {x.shape} and type {x.dtype}" if hasattr(x, "dtype") else bounded(x)
-        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}{why and ': '}{why}") from None
+        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}{why and ': ' + why}") from None
 
     # ---- results in their structure
 

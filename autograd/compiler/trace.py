@@ -60,7 +60,7 @@ class Symbol(Value):
         self.grad = 0.0
         self.label = label
 
-    _data = property(_number_of, lambda self, _: None)  # type: ignore[assignment]   # in the place of the field
+    _data = property(_number_of, lambda self, _: None)   # in the place of the field
     data = property(_refused(".data", _NUMBER), _refused("assignment to .data", _NUMBER))
     item = __float__ = __int__ = __complex__ = __index__ = __round__ = _refused("float()", _NUMBER)
     detach = _refused("detach()", "give the number to the function as an argument that is not differentiated")
@@ -71,16 +71,16 @@ class Symbol(Value):
 
     # Sums and products of a Value are written out and read its number; these do not, and Python asks them first.
 
-    def __add__(self, other: Any) -> Value:
+    def __add__(self, other: Any) -> Any:
         return apply(add, self, other) if isinstance(other, Value) else _with_number(add, self, other)
 
-    def __radd__(self, other: Any) -> Value:
+    def __radd__(self, other: Any) -> Any:
         return _with_number(add, other, self)
 
-    def __mul__(self, other: Any) -> Value:
+    def __mul__(self, other: Any) -> Any:
         return apply(mul, self, other) if isinstance(other, Value) else _with_number(mul, self, other)
 
-    def __rmul__(self, other: Any) -> Value:
+    def __rmul__(self, other: Any) -> Any:
         return _with_number(mul, other, self)
 
     def __getstate__(self) -> tuple[Any, dict[str, Any]]:
@@ -101,7 +101,7 @@ class SymbolicResult(Symbol, Result):
 
 def _with_number(op: Primitive, a: Any, b: Any) -> Any:
     """op(a, b) of which one is a symbol, and the other a Value or a number."""
-    a, b = a if isinstance(a, Value) else _operand(a), b if isinstance(b, Value) else _operand(b)
+    a, b = [x if isinstance(x, Value) else _operand(x) for x in (a, b)]
     return NotImplemented if a is NotImplemented or b is NotImplemented else apply(op, a, b)
 
 
