@@ -280,10 +280,12 @@ class CompiledFunction:
             f = signature(self.f)
         except (TypeError, ValueError):   # written in C
             return args, given
+        unknown = [name for name in given if name not in f.parameters]
         try:
             bound = f.bind(*args, **given)
         except TypeError as error:
-            raise TypeError(f"{self.__name__}: {error}; its arguments are {f}") from None
+            told = f"it has no argument {unknown[0]!r}" if unknown else error
+            raise TypeError(f"{self.__name__}: {told}; its arguments are {f}") from None
         return bound.args, bound.kwargs
 
     def _called(self, values: Sequence[Any], names: Sequence[str]) -> Any:

@@ -193,7 +193,8 @@ class Plan:
         like = "numbers in the structure it was compiled for" if shape is None else (
             f"numbers of shape ({', '.join([*['B'] * (i in self.batched), *map(str, shape)])})")
         given = f"an array of shape {x.shape} and type {x.dtype}" if hasattr(x, "dtype") else bounded(x)
-        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}{why and ': ' + why}") from None
+        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}"
+                         + (f": {why}" if why else "")) from None
 
     # ---- results in their structure
 
