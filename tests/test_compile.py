@@ -1287,7 +1287,8 @@ def test_a_symbol_that_escapes_is_refused_wherever_it_is_used() -> None:
     uses: list[Callable[[Any], Any]] = [
         lambda s: s + 1, lambda s: 1 + s, lambda s: s * 2.0, lambda s: one * s, lambda s: (one * 2) * s, lambda s: one * 2 + s,
         lambda s: s - 1, lambda s: -s, lambda s: 1 / s, lambda s: s ** 2, exp, lambda s: where(s, 1.0, 2.0),
-        lambda s: sum([s, s]), np.exp, abs, lambda s: one - s, lambda s: grad(s, kept[0]), lambda s: jvp(s, [kept[0]], [1.0]), Value, round,
+        lambda s: sum([s, s]), np.exp, abs, lambda s: one - s, lambda s: grad(s, kept[0]),
+        lambda s: jvp(s, [kept[0]], [1.0]), Value, round,
         lambda s: compile(s, [one])]
     for use in uses:
         for s in kept:   # an argument, and a result
@@ -1335,7 +1336,7 @@ def test_what_a_function_gives_beside(backend: str, reduce: str | None) -> None:
 
 def test_dicts_and_ragged_lists_are_seen_to_be_batched(backend: str) -> None:
     p = {"a": Value(1.0), "b": [Value(2.0), [Value(3.0)]]}
-    f = compile(p["a"] * p["b"][0] + p["b"][1][0], [p], backend=backend)  # type: ignore[index,operator]
+    f = compile(p["a"] * p["b"][0] + p["b"][1][0], [p], backend=backend)  # type: ignore[index]
     assert f({"b": [2.0, [3.0]], "a": 1.0}) == 5.0
     assert near(f({"b": [np.array([2.0, 3.0]), [np.ones(2)]], "a": np.array([1.0, 2.0])}), [3.0, 7.0])
     x = leaves((3,), "x")
@@ -1405,7 +1406,7 @@ def test_numpys_errstate_of_the_caller_does_not_reach_inside(backend: str, reduc
 
 def test_pickles_of_several_outputs_share_their_graph() -> None:
     x = [Value(0.1 * i + 0.1) for i in range(12)]
-    y = sum([a * b * c for a, b, c in zip(x, x[1:], x[2:], strict=False)], 0.0) * sum(x, 0.0)
+    y: Any = sum([a * b * c for a, b, c in zip(x, x[1:], x[2:], strict=False)], 0.0) * sum(x, 0.0)
     f = compile({"H": hessian(y, x), "y": y}, [x], backend="python")
     again = pickle.loads(pickle.dumps(f))
     assert len(again._function.order) == len(f._function.order)

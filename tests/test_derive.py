@@ -537,7 +537,8 @@ def test_directions_are_matched_by_key() -> None:
 def test_another_structure_of_as_many_numbers_is_refused(xs: Any, v: Any) -> None:
     def f(x: Any) -> Any:
         return sum([leaf * leaf for leaf in leaves_of(x)], 0.0)
-    for refused in (lambda: jvp(f, xs, v), lambda: hvp(f, xs, v), lambda: vjp(lambda x: x, xs, v)):
+    ways: list[Callable[[], Any]] = [lambda: jvp(f, xs, v), lambda: hvp(f, xs, v), lambda: vjp(lambda x: x, xs, v)]
+    for refused in ways:
         with pytest.raises(ValueError) as raised:
             refused()
         assert outline(xs) in str(raised.value)
@@ -555,7 +556,9 @@ def test_arrays_lists_and_tuples_are_places_alike() -> None:
 
 def test_masked_numbers_are_not_differentiated() -> None:
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
-    for refused in (lambda: grad(sum)(masked), lambda: jvp(sum, [1.0, 2.0], masked), lambda: jvp(sum, masked, [1.0, 2.0])):
+    ways: list[Callable[[], Any]] = [lambda: grad(sum)(masked), lambda: jvp(sum, [1.0, 2.0], masked),
+                                     lambda: jvp(sum, masked, [1.0, 2.0])]
+    for refused in ways:
         with pytest.raises(TypeError, match="masked entries"):
             refused()
     assert grad(lambda x: x[0] * x[1])(np.ma.array([1.0, 2.0])).tolist() == [2.0, 1.0]

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from autograd import Value, log, no_grad, relu, softmax, sqrt, tanh
-from autograd.compiler import TraceError
+from autograd.compiler import Compiled, TraceError
 from nn import (
     ACTIVATIONS,
     GAN,
@@ -788,7 +788,7 @@ def test_what_changes_between_epochs_is_followed(kind: str, backend: str) -> Non
 
 def test_what_changes_too_often_is_trained_eagerly_and_what_does_not_matter_is_compiled_once(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Mock(wraps=compilation.Compiled)
+    made = Mock(wraps=Compiled)
     monkeypatch.setattr(compilation, "Compiled", made)
     for counts in (False, True):   # whether the loss depends on what is changed
         found: list[list[float]] = []
@@ -845,12 +845,11 @@ def test_tracing_and_comparing_draw_no_random_numbers(where: str) -> None:
         np.random.seed(3)
         own, legacy = np.random.default_rng(3), random.Random(3)
 
-        def draw(own: Any = own, legacy: Any = legacy) -> float:
-            return {"random": random.random, "numpy": np.random.random, "closure": own.random, "own": legacy.random}[where]()
+        draw: Any = {"random": random.random, "numpy": np.random.random, "closure": own.random, "own": legacy.random}[where]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            history = fit(MLP(3, [1], rng=0), X, REALS, epochs=3, compiled=compiled,
-                          loss=lambda o, t, draw=draw: (o - t) ** 2 * draw())
+            loss = partial(lambda draw, o, t: (o - t) ** 2 * draw(), draw)
+            history = fit(MLP(3, [1], rng=0), X, REALS, epochs=3, compiled=compiled, loss=loss)
         found.append([row["loss"] for row in history] + [draw()])
     assert found[0] == found[1]
 

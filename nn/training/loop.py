@@ -64,8 +64,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 (stderr by default); False: nothing
     compiled    "auto": the graph of one example is compiled once, for all batches, unless the model or the loss branches
                 on a number, which a RuntimeWarning tells; True, or the name of a backend of autograd.compiler: it must be
-                (TraceError); False: eagerly. The losses agree to rounding. Plain numbers that the loss, or a function
-                in the model, takes from outside are read once
+                (TraceError); False: eagerly. The losses agree to rounding: the graph is compared with the loss itself on
+                examples of different targets, and compiled anew when what the model or the loss reads (attributes,
+                closures, globals, arrays) was changed by a callback; what cannot be seen there, an example shows once an
+                epoch. Values are read at every step
     gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from operator import is_
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,8 @@ def _held(x: Any) -> Any:
         return x.copy() if x.size <= _LARGEST else None
     if isinstance(x, FunctionType):
         return _read_by(x) if _users(x.__module__) else None
-    if isinstance(x, MethodType):
-        return [x.__func__, x.__self__]
+    if isinstance(x, (MethodType, BuiltinMethodType)):
+        return [getattr(x, "__func__", None), x.__self__]
     if isinstance(x, partial):
         return [x.func, *x.args, *x.keywords, *x.keywords.values()]
     if isinstance(x, property):
