@@ -409,9 +409,9 @@ def test_errors_say_what_to_do() -> None:
         grad(lambda x: x)("2")
     with pytest.raises(ValueError, match=r"jvp\(\): xs is .* and v is .*: they need the same structure"):
         jvp(lambda x: x[0] * x[1], [1.0, 2.0], [1.0])
-    with pytest.raises(ValueError, match=r"vjp\(\): y has 1 numbers and u has 2"):
+    with pytest.raises(ValueError, match=r"vjp\(\): y is · and u is \[·, ·\]"):
         vjp(lambda x: x[0] * x[1], [1.0, 2.0], [1.0, 1.0])
-    with pytest.raises(ValueError, match=r"hvp\(\): xs has 2 numbers"):
+    with pytest.raises(ValueError, match=r"hvp\(\): xs is \[·, ·\]"):
         hvp(lambda x: x[0] * x[1], [1.0, 2.0], 1.0)
     with pytest.raises(TypeError, match="one real number"):
         jvp(x * x, [x], [None])

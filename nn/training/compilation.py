@@ -114,7 +114,7 @@ class CompiledDescent:
 
     def _differs(self, i: int, xs: Sequence[Value] = ()) -> str:
         """How the loss of example i, and its slopes by the parameters `xs`, differ from what was traced; "" if they do not."""
-        (x, y), rows = self.examples[i], self.examples.take([i])
+        x, y, rows = self.examples.row(i), self.examples.y[i].tolist(), self.examples.take([i])
         numbers = [part[0].tolist() for part in self._arrays(rows)]
         told = ""
         with suppress(Exception), chance_kept(self.generators):   # what has no number is told when it is trained on
