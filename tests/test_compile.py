@@ -47,7 +47,8 @@ from autograd.compiler.backends.choose import no_llvm
 from autograd.structure import leaves_of
 from autograd.value import literal
 
-pytestmark = pytest.mark.usefixtures("dirty_memory")
+pytestmark = [pytest.mark.usefixtures("dirty_memory"),   # and inputs that do not matter are among the cases
+              pytest.mark.filterwarnings("ignore:compile.*do not depend on")]
 
 Array = Any
 SIZES = (1, 2, 3, 7, 8, 100, 1025)
@@ -1308,7 +1309,7 @@ def test_arguments_by_name(backend: str) -> None:
     assert g.value_and_grad(2.0, x=np.array([1.0, 3.0])) == (4.0, 2.0)
     with pytest.raises(TypeError, match=r"no argument 'scal'.*scale"):
         f(2.0, 3.0, scal=4.0)
-    with pytest.raises(TypeError, match=r"argument 1 \(x\).*text"):
+    with pytest.raises(TypeError, match=r"argument 1 .*text"):
         f(2.0, "3", scale=4.0)
 
 
@@ -1353,7 +1354,8 @@ def test_an_input_that_the_graph_has_not_is_told(backend: str) -> None:
     assert f.value_and_grad(3.0, 4.0) == (6.0, 2.0)
     compile([x, w * 2], [x, w], backend=backend)   # an input may be an output
     with pytest.warns(RuntimeWarning, match=r"input 0 \(.*and 2 more"):
-        compile(x, [leaves((4,), "v"), [x, w]], backend=backend)
+        compile(x, [leaves((4,), "v"), [x, w], *leaves((4,), "u")], backend=backend)
+    compile(x, [[x, w]], backend=backend)   # weights of a network may be idle
     assert compile_function(lambda x, y: x, backend=backend)(1.0, 2.0) == 1.0   # which takes what it is given
 
 

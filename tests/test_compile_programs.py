@@ -45,7 +45,8 @@ from autograd.compiler import Compiled, compile
 from autograd.primitives import exceeds, step
 from autograd.structure import leaves_of
 
-pytestmark = pytest.mark.usefixtures("dirty_memory")
+pytestmark = [pytest.mark.usefixtures("dirty_memory"),   # a random graph may leave an input out
+              pytest.mark.filterwarnings("ignore:compile.*do not depend on")]
 
 Array = Any
 BACKENDS = ["python", "numpy", "llvm"] if find_spec("llvmlite") else ["python", "numpy"]

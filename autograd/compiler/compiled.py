@@ -47,7 +47,7 @@ def compile(outputs: Any, inputs: Sequence[Any], *, wrt: int | Sequence[int] | N
     backend   "python", "numpy", "llvm" (needs llvmlite: the extra `jit`), or "auto"
     threads   how many examples' worth of work may run at a time; the result does not depend on it
 
-    A RuntimeWarning tells of inputs that the outputs do not depend on.
+    A RuntimeWarning tells of an input (a Value, or all of a list) that the outputs do not depend on.
     TypeError or ValueError says what is wrong with an argument. Results that are not finite are computed once more on the
     graph, so that errors are those of the graph, naming the node. (On arrays an infinity on the way that no result shows, as in
     1/(1/x) at 0, is no error.)
@@ -193,11 +193,9 @@ class Compiled:
         return len(shape_of(x) or ()) > len(shape)
 
     def _unused(self) -> str:
-        """The inputs that the outputs do not depend on, in words."""
-        needed = set(self._function.order) | set(self._function.ys)
-        for v in self._function.order:
-            needed.update(v.args)
-        lost = [(i, v) for i, leaves in enumerate(self._function.leaves) for v in leaves if v not in needed]
+        """The inputs of which the outputs need no number, in words. (Of a list, some may be idle, as a network's weights.)"""
+        needed = {v for y in (*self._function.order, *self._function.ys) for v in (y, *y.args)}
+        lost = [(i, leaves[0]) for i, leaves in enumerate(self._function.leaves) if leaves and needed.isdisjoint(leaves)]
         named = ", ".join([f"input {i}" + (f" ({bounded(v.label)})" if v.label is not None else "") for i, v in lost[:3]])
         return named + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
 
