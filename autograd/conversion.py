@@ -18,6 +18,8 @@ def to_float(x: Any, where: str = "Value()") -> float:
     kind = type(x)
     if kind is float:
         return x  # type: ignore[no-any-return]
+    if getattr(kind, "symbolic", False):
+        raise TraceError(f"{where} got the traced value {bounded(x)}, whose number is not known yet: use it as it is")
     if hasattr(kind, "__primitive__"):
         raise TypeError(f"{where} got a {kind.__name__}: use it as it is, or its .data for a new number")
     if isinstance(x, (str, bytes, bytearray)):
@@ -49,5 +51,7 @@ def bounded(x: object, width: int = 60) -> str:
     return text if len(text) <= width else text[:width - 1] + "…"
 
 
-class TraceError(TypeError):
-    """A traced function asked for a number that is not known while it is traced."""
+class TraceError(RuntimeError):
+    """A traced function asked for a number that is not known while it is traced, or is not the function that it was traced as.
+
+    It is no TypeError, which code that asks what a thing is would take for an answer."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .faults import check_unchanged
 from .graph import topological
 from .primitive import Primitive
 
-__all__ = ["Copied", "taken_apart"]
+__all__ = ["Copied", "assembled", "one_assembled", "taken_apart"]
 
 _new = object.__new__
 
@@ -45,33 +46,74 @@ class Copied:
         return v
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        for v in topological(self):
+        order = _with_origins([self])
+        for v in order:
             if id(v) not in memo:
                 memo[id(v)] = v.__copy__()
                 if v.args:
                     memo[id(v)].args = tuple([memo[id(a)] for a in v.args])
+        for v in order:
+            if hasattr(v, "origin"):
+                derivation, i = v.origin
+                memo[id(v)].origin = derivation.of(lambda v: memo[id(v)]), i
         return memo[id(self)]
 
 
-def taken_apart(root: Any, result: type) -> tuple[Any, ...]:
-    """The graph below `root` in columns, for pickle, and the function that puts it together; `result` makes its nodes."""
-    order = topological(root)
-    check_unchanged(order)
+def _with_origins(roots: Sequence[Any]) -> list[Any]:
+    """The nodes below the roots, and below what those that are derivatives were derived from."""
+    order: list[Any] = []
+    known: set[Any] = set()
+    while more := topological(*[v for v in roots if v not in known], stop=known):
+        known.update(more)
+        order += more
+        derivations = {id(v.origin[0]): v.origin[0] for v in more if hasattr(v, "origin")}
+        roots = [v for derivation in derivations.values() for v in derivation.inputs()]
+    return order
+
+
+def taken_apart(roots: Sequence[Any], result: type) -> tuple[Any, ...]:
+    """The graph below `roots` in columns, for pickle: `assembled` puts it together, of nodes that are a `result`.
+
+    If these are symbols their numbers are left out, and it does not matter what was assigned to a leaf."""
+    order = _with_origins(roots)
+    known = not getattr(result, "symbolic", False)
+    if known:
+        check_unchanged(order)
     leaves, results = [v for v in order if not v.args], [v for v in order if v.args]
     place = {v: i for i, v in enumerate([*leaves, *results])}
     labels = {i: v.label for i, v in enumerate(results) if v.label is not None}
-    return _assembled, (result, leaves, [v.op for v in results], [len(v.args) for v in results],
-                        [place[a] for v in results for a in v.args], [v._data for v in results], [v.grad for v in results],
-                        labels)
+    derived = [v for v in order if hasattr(v, "origin")]
+    derivations = {id(v.origin[0]): v.origin[0] for v in derived}
+    number = {key: k for k, key in enumerate(derivations)}
+    return (result, leaves, [v.op for v in results], [len(v.args) for v in results],
+            [place[a] for v in results for a in v.args], [v._data for v in results] if known else [],
+            [v.grad for v in results] if known else [], labels, [place[v] for v in roots],
+            [by.of(lambda v: Place(place[v])) for by in derivations.values()],
+            [(place[v], number[id(v.origin[0])], v.origin[1]) for v in derived])
 
 
-def _assembled(result: type, leaves: list[Any], ops: list[Primitive], counts: list[int], places: list[int], data: list[float],
-               grads: list[float], labels: dict[int, str]) -> Any:
-    """The graph that was taken apart; `places` are those of the arguments, one after another."""
-    nodes, args, now = list(leaves), iter(places), leaves[0]._now()
+class Place(int):
+    """A node's place, where a number may stand too."""
+
+
+def assembled(result: Any, leaves: list[Any], ops: list[Primitive], counts: list[int], places: list[int], data: list[float],
+              grads: list[float], labels: dict[int, str], roots: list[int], derivations: Sequence[Any] = (),
+              origins: Sequence[tuple[int, int, int]] = ()) -> list[Any]:
+    """The roots of the graph that was taken apart; `places` are those of the arguments, one after another."""
+    nodes, args, now = list(leaves), iter(places), result._now()
     for i, op in enumerate(ops):
         v: Any = _new(result)
         v.op, v.args = op, tuple([nodes[next(args)] for _ in range(counts[i])])
-        v._data, v._time, v.grad, v.label = data[i], now, grads[i], labels.get(i)
+        v._time, v.grad, v.label = now, 0.0, labels.get(i)
+        if data:
+            v._data, v.grad = data[i], grads[i]
         nodes.append(v)
-    return nodes[-1]
+    made = [by.of(nodes.__getitem__) for by in derivations]
+    for at, k, i in origins:
+        nodes[at].origin = made[k], i
+    return [nodes[i] for i in roots]
+
+
+def one_assembled(*columns: Any) -> Any:
+    """The root of a graph that has one."""
+    return assembled(*columns)[0]

@@ -21,11 +21,12 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, overload
 
 from .conversion import bounded, to_float
+from .copies import Place
 from .faults import check_unchanged
 from .graph import topological
 from .guard import guarded
 from .recording import recording
-from .structure import leaves_of, nested, shaped, variables
+from .structure import MismatchError, leaves_of, matched, nested, outline, shaped, variables
 from .value import Constant, Value, literal
 from .zeros import pullback, pushforward
 
@@ -55,9 +56,16 @@ class Derivation(NamedTuple):
         """All Values that it takes."""
         return [*self.seeds, *[d for d in self.seeds.values() if isinstance(d, Value)], *self.ends]
 
+    def of(self, other: Callable[[Any], Any]) -> Derivation:
+        """The same of other nodes: `other` gives the one in place of a node, or of a place."""
+        def moved(x: Any) -> Any:
+            return other(x) if isinstance(x, (Value, Place)) else x
+        return Derivation(self.sweep, {other(v): moved(d) for v, d in self.seeds.items()}, [other(v) for v in self.ends])
+
     def again(self, made: Mapping[Value, Value]) -> list[Any]:
         """The derivatives with what `made` has in place of the Values."""
-        return self.sweep({made[v]: made.get(d, d) for v, d in self.seeds.items()}, [made[v] for v in self.ends])
+        by = self.of(made.__getitem__)
+        return by.sweep(by.seeds, by.ends)
 
 
 def adjoints(seeds: Mapping[Value, Any], xs: Sequence[Value], symbolic: bool = True) -> list[Any]:
@@ -300,10 +308,12 @@ def _values(xs: Any, name: str) -> list[Value]:
 
 
 def _flat(like: Any, v: Any, name: str, first: str, second: str) -> list[Any]:
-    n, found = len(leaves_of(like)), leaves_of(v)
-    if n != len(found):
-        raise ValueError(f"{name}(): {first} has {n} numbers and {second} has {len(found)}: they need the same structure")
-    return found
+    """The numbers of `v` in the order of `like`, of whose structure it is: keys by name, the rest by place."""
+    try:
+        return matched(like, v)
+    except MismatchError as error:
+        raise ValueError(f"{name}(): {first} is {outline(like)} and {second} is {outline(v)}: they need the same structure "
+                         f"({error})") from None
 
 
 def _seeds(xs: Sequence[Value], v: Sequence[Any]) -> dict[Value, Any]:

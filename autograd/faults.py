@@ -10,7 +10,10 @@ __all__ = ["check_unchanged"]
 
 
 def check_unchanged(order: Sequence[Node]) -> None:
-    """RuntimeError if a leaf was assigned after a node of `order` was computed from it."""
+    """RuntimeError if a leaf was assigned after a node of `order` was computed from it; TraceError for a symbol that was kept
+    from a function that was traced."""
+    if order:
+        order[-1]._data   # noqa: B018   # which such a symbol refuses
     newest = max([v._time for v in order if not v.args], default=0)
     for v in order:
         if v._time < newest:

@@ -21,6 +21,7 @@ __all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
 _CARRIERS: list[type] = []             # classes that have the rows as methods
+_CHECKING: ContextVar[bool] = ContextVar("autograd_checking", default=False)
 _VARIADIC = 0x04   # the flag of a code object that takes *args
 _IGNORED: ContextVar[frozenset[str]] = ContextVar("autograd_ignored", default=frozenset())
 _DEFERRED: ContextVar[list[Exception] | None] = ContextVar("autograd_deferred", default=None)
@@ -119,6 +120,7 @@ class Primitive:
         self.builtin: bool = False
         code = getattr(partials, "__code__", None)
         self.arity: int | None = None if code is None or code.co_flags & _VARIADIC else code.co_argcount - 1
+        self._check_partials()
         called = self._called_as()
         self.ufunc, self.is_ufunc = called or name, called is not None
         PRIMITIVES[name] = self
@@ -177,6 +179,26 @@ class Primitive:
             except UnreadableError as error:
                 raise UnreadableError(f"the array form of {self.name} cannot be read: {error}") from None
         return self._formulas[n]
+
+    def _check_partials(self) -> None:
+        """ValueError unless there is one partial for each argument. Where it cannot be told yet, since they mention a row that
+        is made later, sweeps tell it. (Those of the table do; a test looks at them.)"""
+        if _CHECKING.get() or getattr(self.partials, "__module__", "") == "autograd.primitives":
+            return
+        n, (low, high) = self.arity or 2, self.domain
+        xs = [low + (high - low) * (k + 1) / (n + 2) for k in range(n)]
+        token = _CHECKING.set(True)   # rows that a partial makes are not checked: each might make another
+        try:
+            found = self.partials(self.ieee(*xs), *xs)
+        except Exception:
+            return
+        finally:
+            _CHECKING.reset(token)
+        count = len(list(found)) if hasattr(found, "__iter__") else 0
+        if count != n:
+            gave = f"{count} slope{'s' * (count != 1)}" if count else bounded(found)
+            raise ValueError(f"Primitive({self.name!r}): the partials of {n} argument{'s' * (n != 1)} gave {gave}: they are a "
+                             "tuple with one ∂y/∂x for each, as (2 * x,)")
 
     def _called_as(self) -> str | None:
         """What numpy calls this function, if its array form is one call of it."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from .conversion import bounded
 from .value import Value
 
-__all__ = ["leaves_of", "nested", "shaped", "variables"]
+__all__ = ["MismatchError", "leaves_of", "matched", "nested", "outline", "shape_of", "shaped", "variables"]
 
 
 def _is_array(x: Any) -> bool:
@@ -33,8 +34,85 @@ def leaves_of(x: Any) -> list[Any]:
         return [leaf for part in x for leaf in leaves_of(part)]
     if _is_array(x):
         import numpy as np
+        refuse_masked(x)
         return list(np.asarray(x).ravel())
     return [x]
+
+
+def refuse_masked(x: Any) -> None:
+    """TypeError for an array of numpy.ma with entries that are masked: what stands there is no number."""
+    if hasattr(x, "filled") and x.mask.any():
+        raise TypeError(f"{bounded(x)} has masked entries, which have no number: fill them with .filled(…), or leave them out")
+
+
+def shape_of(x: Any) -> tuple[int, ...] | None:
+    """The shape of a number, an array or a regular nested list; None for what is irregular."""
+    if hasattr(x, "shape"):
+        return tuple(x.shape)
+    if is_flat(x):
+        return (len(x),)
+    if isinstance(x, (list, tuple)):
+        shapes = {shape_of(part) for part in x}
+        inner = shapes.pop() if len(shapes) == 1 else None
+        return None if inner is None else (len(x), *inner)
+    return None if isinstance(x, dict) else ()
+
+
+def outline(x: Any, width: int = 60) -> str:
+    """The structure of `x` in print, without its numbers.
+
+    >>> outline({"a": 2.0, "b": [1.0, 2.0]}), outline([0.0] * 9)
+    ("{'a': ·, 'b': [·, ·]}", '[9 numbers]')
+    """
+    text = _drawn(x)
+    return text if len(text) <= width else text[:width - 1] + "…"
+
+
+def _drawn(x: Any) -> str:
+    if isinstance(x, dict):
+        return "{" + ", ".join([f"{key!r}: {_drawn(part)}" for key, part in x.items()]) + "}"
+    if isinstance(x, (list, tuple)):
+        inside = f"{len(x)} numbers" if len(x) > 4 and is_flat(x) else ", ".join(map(_drawn, x))
+        return f"[{inside}]" if isinstance(x, list) else f"({inside}{',' * (len(x) == 1)})"
+    return f"array of shape {tuple(x.shape)}" if getattr(x, "shape", ()) != () else "·"
+
+
+class MismatchError(ValueError):
+    """What was given is not of the structure of its template."""
+
+
+def matched(like: Any, x: Any, axes: int = 0) -> list[Any]:
+    """The numbers of x in the order of the template `like`, each an array if it has `axes` of its own.
+
+    Keys are matched by name, and lists, tuples and arrays by place. MismatchError, which shows both, for another structure.
+
+    >>> matched({"a": 2.0, "b": 4.0}, {"b": 1.0, "a": 0.0})
+    [0.0, 1.0]
+    """
+    found: list[Any] = []
+    stack = [(like, x)]
+    while stack:
+        part, given = stack.pop()
+        if isinstance(part, dict):
+            if not (isinstance(given, dict) and given.keys() == part.keys()):
+                raise MismatchError(f"{outline(given)} in the place of {outline(part)}")
+            stack += [(part[key], given[key]) for key in reversed(part)]
+        elif not hasattr(part, "__len__") or getattr(part, "shape", None) == ():
+            if (shape := shape_of(given)) is None or len(shape) != axes:
+                raise MismatchError(f"{outline(given)} in the place of {outline(part)}")
+            found.append(given)
+        elif isinstance(given, (str, bytes, dict)) or not hasattr(given, "__len__") or (
+                getattr(given, "shape", None) == () or len(given) != len(part)):
+            raise MismatchError(f"{outline(given)} in the place of {outline(part)}")
+        else:
+            refuse_masked(given)
+            numeric = not axes and getattr(getattr(given, "dtype", None), "kind", "O") in "fiub"
+            parts = given.astype(float).tolist() if numeric else list(given)
+            if not axes and is_flat(part) and is_flat(parts):
+                found += parts
+            else:
+                stack += reversed(list(zip(part, parts, strict=True)))
+    return found
 
 
 def shaped(like: Any, leaves: Iterable[Any]) -> Any:

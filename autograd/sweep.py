@@ -60,7 +60,7 @@ def reverse(order: Sequence[N], seeds: Mapping[N, Any], local: Local, times: Tim
     for v in reversed(order):
         if v.args and v in adjoint:
             g = adjoint[v]
-            for a, d in zip(v.args, local(v)):   # noqa: B905   # strict is slower, and rows are checked when they are made
+            for a, d in zip(v.args, local(v), strict=True):
                 if a in needed:
                     term = times(g, d)
                     if term is not None:

@@ -22,8 +22,9 @@ from typing import Any
 
 from . import primitives as p
 from .conversion import TraceError, bounded, to_float
-from .copies import Copied, taken_apart
+from .copies import Copied, one_assembled, taken_apart
 from .faults import check_unchanged
+from .forks import in_forked_child
 from .graph import topological
 from .number import Number
 from .primitive import Primitive
@@ -33,6 +34,7 @@ from .zeros import pullback
 __all__ = ["Constant", "Result", "Value", "apply", "literal"]
 
 _clock, _tick = 0, Lock()   # counts assignments to leaves, so that a sweep can tell old numbers from new ones
+in_forked_child(lambda: globals().update(_tick=Lock()))
 _new = object.__new__
 _add, _mul = p.add, p.mul
 
@@ -225,7 +227,7 @@ class Result(Value):
     __slots__ = ("args", "op", "origin")   # origin: of a derivative, how it was found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return taken_apart(self, Result)
+        return one_assembled, taken_apart([self], Result)
 
 
 RECORDING: ContextVar[type[Value]] = ContextVar("autograd_recording", default=Result)   # what an operation makes
@@ -235,8 +237,8 @@ _recording = RECORDING.get
 def apply(op: Primitive, *args: Value) -> Value:
     """op(*args), recorded."""
     kind = _recording()
-    if kind.symbolic:
-        y = math.nan
+    if kind.symbolic:   # which has no number
+        v: Any = _new(kind)
     else:
         data = [a._data for a in args]
         try:
@@ -247,8 +249,8 @@ def apply(op: Primitive, *args: Value) -> Value:
             y = to_float(y, f"the value of {op.name}")
         if kind is Constant:
             return literal(y)
-    v: Any = _new(kind)
-    v._data = y
+        v = _new(kind)
+        v._data = y
     v._time = _clock
     v.grad = 0.0
     v.label = None

@@ -74,7 +74,7 @@ def _plain(symbolic: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _finite(found: Iterable[Any]) -> bool:
-    return all([math.isfinite(number_of(x)) or getattr(x, "symbolic", False) for x in found])
+    return all([getattr(x, "symbolic", False) or math.isfinite(number_of(x)) for x in found])
 
 
 class Term:

@@ -13,13 +13,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from autograd import Value, log, no_grad, relu, softmax, sqrt, tanh
-from autograd.compiler import TraceError
+from autograd.compiler import Compiled, TraceError
 from nn import (
     ACTIVATIONS,
     GAN,
@@ -60,7 +62,9 @@ from nn import (
 )
 from nn.data.examples import Examples
 from nn.optimizer import put
-from nn.training.compilation import CompiledDescent, forward, snapshot, traced, unchanged
+from nn.training import compilation
+from nn.training.compilation import CompiledDescent, forward, traced
+from nn.training.reading import snapshot, unchanged
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(13, 3)).round(3).tolist()
@@ -455,7 +459,7 @@ def test_what_cannot_be_compiled_is_eager_and_told_once(name: str) -> None:
             histories = [fit(model, X, REALS, loss=loss, epochs=3, compiled=c) for model, c in
                          zip(models, BOTH, strict=True)]
         assert histories[0].rows == histories[1].rows and numbers(models[0]) == numbers(models[1])
-    with pytest.raises(TypeError):   # TraceError, or what the number's place said
+    with pytest.raises(TraceError):
         fit(make(), X, REALS, loss=loss, epochs=1, compiled=True)
 
 
@@ -622,7 +626,7 @@ def test_tracing_leaves_the_model_alone() -> None:
     assert model.rng is not None
     state = model.rng.getstate()
     with pytest.raises(TraceError):
-        traced(lambda m, _: m([Value(1.0), Value(2.0), Value(3.0)]), model)
+        traced(lambda m, _: m([Value(1.0), Value(2.0), Value(3.0)]), model, None, ())
     assert model.rng.getstate() == state
 
 
@@ -656,3 +660,209 @@ def test_descent_makes_the_steps_of_fit() -> None:
     for p, x in zip(model.parameters(), before, strict=True):
         p.data = x
     assert total == pytest.approx(eager_gradients(model, mse, X, REALS)[0], rel=1e-12)
+
+
+# ---- compiled means the same function
+
+def caught(output: Any, target: Any) -> Any:
+    try:
+        weight = 3.0 if target > 0.5 else 1.0
+    except Exception:
+        weight = 1.0
+    return weight * (output - target) ** 2
+
+
+OTHERWISE: dict[str, tuple[Any, Any, str]] = {
+    "a dict": (lambda o, t: {1: 5.0}.get(t, 1.0) * (o - t) ** 2, BITS, "look-up"),
+    "a set": (lambda o, t: (5.0 if t in {1.0} else 1.0) * (o - t) ** 2, BITS, "look-up"),
+    "its type": (lambda o, t: (5.0 if isinstance(t, (int, float)) else 1.0) * (o - t) ** 2, REALS,
+                 r"X\[\d+\], y\[\d+\] = .*value is"),
+    "its text": (lambda o, t: len(str(t)) * (o - t) ** 2, REALS, "called with numbers"),
+    "an error that is caught": (caught, REALS, "called with numbers"),
+    "one class of many": (lambda o, t: cross_entropy(o, t) * (4.0 if repr(t) == "2" else 1.0), CLASSES, "called with numbers"),
+    "a slope": (lambda o, t: (o.detach() if isinstance(t, float) else o) * 1.0 + o * 0.0, REALS, "slope"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_a_loss_that_is_not_what_was_traced_trains_eagerly(name: str) -> None:
+    """Looked up, asked for its type or its text: told once, with what was seen, and then as without compilation."""
+    loss, y, said = OTHERWISE[name]
+    width = 3 if y is CLASSES else 1
+    models = [perturbed(MLP(3, [width], rng=0)) for _ in range(2)]
+    with pytest.warns(RuntimeWarning, match=f"fit\\(\\) trains eagerly, which is slower: .*{said}") as told:
+        first = fit(models[0], X, y, loss=loss, epochs=3, rng=0)
+    assert len(told) == 1
+    assert first.rows == fit(models[1], X, y, loss=loss, epochs=3, rng=0, compiled=False).rows
+    with pytest.raises(TraceError, match=said):
+        fit(MLP(3, [width], rng=0), X, y, loss=loss, epochs=1, compiled=True)
+
+
+SCALE = 1.0
+
+
+class Hidden:
+    """What nobody can look into."""
+
+    __slots__ = ("scale",)
+
+    def __init__(self) -> None:
+        self.scale = 1.0
+
+
+class Weighted:
+    """A loss with an attribute, a class attribute and a method."""
+
+    times = 1.0
+
+    def __init__(self) -> None:
+        self.scale = 1.0
+
+    def __call__(self, output: Any, target: Any) -> Any:
+        return (output - target) ** 2 * self.scale * self.times
+
+    def method(self, output: Any, target: Any) -> Any:
+        return self(output, target)
+
+    def grow(self) -> None:
+        self.scale *= 1.5
+
+    def grow_class(self) -> None:
+        type(self).times *= 1.5
+
+
+def grow_global() -> None:
+    global SCALE
+    SCALE *= 1.5
+
+
+def changing(kind: str) -> tuple[Any, Callable[[], None]]:
+    """(a loss, what changes it): by what it reads."""
+    global SCALE
+    SCALE, Weighted.times = 1.0, 1.0
+    held, hidden, weighted, cfg = {"scale": 1.0}, Hidden(), Weighted(), SimpleNamespace(inner=SimpleNamespace(scale=1.0))
+    array = np.ones(2)
+
+    def more() -> None:
+        held["scale"] *= 1.5
+        hidden.scale *= 1.5
+        cfg.inner.scale *= 1.5
+        array[1] *= 1.5
+
+    def squared(scale: Any) -> Any:
+        return lambda o, t: (o - t) ** 2 * scale()
+
+    def by_default(o: Any, t: Any, d: Any = held) -> Any:
+        return (o - t) ** 2 * d["scale"]
+    return {
+        "a closure": (squared(lambda: held["scale"]), more), "an attribute": (weighted, weighted.grow),
+        "of the class": (weighted, weighted.grow_class), "a bound method": (weighted.method, weighted.grow),
+        "a partial": (partial(lambda d, o, t: (o - t) ** 2 * d["scale"], held), more), "a default": (by_default, more),
+        "a configuration": (squared(lambda: cfg.inner.scale), more), "an array": (squared(lambda: float(array[1])), more),
+        "a global": (squared(lambda: SCALE), grow_global), "what nobody sees": (squared(lambda: hidden.scale), more),
+    }[kind]
+
+
+KINDS = ("a closure", "an attribute", "of the class", "a bound method", "a partial", "a default", "a configuration", "an array",
+         "a global", "what nobody sees")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_changes_between_epochs_is_followed(kind: str, backend: str) -> None:
+    """A callback changes what the loss reads: compiled training follows, as eager training does."""
+    found = []
+    for compiled in (backend, False):
+        loss, change = changing(kind)
+        model = MLP(3, [1], rng=0)
+
+        class Change(Callback):
+            def __init__(self, change: Callable[[], None]) -> None:
+                self.change = change
+
+            def on_epoch_end(self, state: Any) -> None:
+                self.change()
+        history = fit(model, X, REALS, loss=loss, epochs=4, lr=0.05, callbacks=[Change(change)], compiled=compiled)
+        found.append([row["loss"] for row in history] + numbers(model))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_what_changes_too_often_is_trained_eagerly_and_what_does_not_matter_is_compiled_once(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Mock(wraps=Compiled)
+    monkeypatch.setattr(compilation, "Compiled", made)
+    for counts in (False, True):   # whether the loss depends on what is changed
+        found: list[list[float]] = []
+        for compiled in ("auto", False):
+            seen = [1.0]
+
+            def loss(o: Any, t: Any, seen: list[float] = seen, counts: bool = counts) -> Any:
+                return (o - t) ** 2 * (seen[-1] if counts else len(seen) ** 0)
+
+            class Watch(Callback):
+                def on_batch_end(self, state: Any, seen: list[float] = seen) -> None:
+                    seen.append(seen[-1] * 1.01)
+            made.reset_mock()
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                history = fit(MLP(3, [1], rng=0), X, REALS, loss=loss, epochs=8, batch_size=5, rng=0, compiled=compiled,
+                              callbacks=[Watch()])
+            if compiled:
+                assert [str(w.message) for w in told if "eagerly from here on" not in str(w.message)] == []
+                assert len(told) == counts
+                assert told == [] or told[0].filename == __file__
+                assert 2 < made.call_count < 20 if counts else made.call_count == 1
+            found.append([row["loss"] for row in history])
+        assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_a_loss_that_cannot_be_traced_any_more_is_trained_eagerly() -> None:
+    """A change in the middle that compilation cannot follow: one warning, and the numbers of eager training."""
+    found = []
+    for compiled in ("auto", False):
+        branches: list[bool] = []
+
+        def loss(o: Any, t: Any, branches: list[bool] = branches) -> Any:
+            return (o - t) ** 2 if not branches or t > 0 else abs(o - t)
+
+        class Change(Callback):
+            def on_epoch_end(self, state: Any, branches: list[bool] = branches) -> None:
+                branches.extend([True] * (state.epoch == 2))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            history = fit(MLP(3, [1], rng=0), X, REALS, loss=loss, epochs=5, callbacks=[Change()], compiled=compiled,
+                          validation=0.3, rng=0, metrics={"first": lambda outputs, y: outputs[0]})
+        assert [w.filename for w in told] == [__file__] * bool(compiled)
+        found.append([x for row in history for x in row.values()])
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("where", ["random", "numpy", "closure", "own"])
+def test_tracing_and_comparing_draw_no_random_numbers(where: str) -> None:
+    """A dropout loss is trained eagerly: with the numbers that it would have drawn without the attempt to compile it."""
+    found = []
+    for compiled in ("auto", False):
+        random.seed(3)
+        np.random.seed(3)
+        own, legacy = np.random.default_rng(3), random.Random(3)
+
+        draw: Any = {"random": random.random, "numpy": np.random.random, "closure": own.random, "own": legacy.random}[where]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loss = partial(lambda draw, o, t: (o - t) ** 2 * draw(), draw)
+            history = fit(MLP(3, [1], rng=0), X, REALS, epochs=3, compiled=compiled, loss=loss)
+        found.append([row["loss"] for row in history] + [draw()])
+    assert found[0] == found[1]
+
+
+def test_an_epoch_with_a_callback_draws_no_random_numbers() -> None:
+    class Watch(Callback):
+        def on_epoch_end(self, state: Any) -> None:
+            self.drawn = random.random(), float(np.random.random())
+    drawn = []
+    for compiled in (True, False):
+        random.seed(4)
+        np.random.seed(4)
+        watch = Watch()
+        fit(MLP(3, [1], rng=0), X, REALS, epochs=3, compiled=compiled, callbacks=[watch])
+        drawn.append(watch.drawn)
+    assert drawn[0] == drawn[1]

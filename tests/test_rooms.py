@@ -19,7 +19,7 @@ PACKAGES = ("autograd", "nn", "viz")
 FLOORS = {
     "the packages": ["autograd", "nn | viz"],
     "the engine": [
-        "autograd.conversion | autograd.files | autograd.display | autograd.form | autograd.special",
+        "autograd.conversion | autograd.files | autograd.display | autograd.form | autograd.special | autograd.forks",
         "autograd.primitive", "autograd.primitives",
         "autograd.graph", "autograd.sweep", "autograd.zeros | autograd.faults",
         "autograd.number | autograd.copies | autograd.arrays",
@@ -28,9 +28,9 @@ FLOORS = {
         "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__",
         "autograd.testing"],
     "the compiler, stage by stage": [
-        "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify", "autograd.compiler.instructions",
-        "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match", "autograd.compiler.roll",
-        "autograd.compiler.show", "autograd.compiler.backends",
+        "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify | autograd.compiler.compare",
+        "autograd.compiler.instructions", "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match",
+        "autograd.compiler.roll", "autograd.compiler.show", "autograd.compiler.backends",
         "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled", "autograd.compiler"],
     "its backends": [
         "autograd.compiler.backends.chunks",

@@ -269,3 +269,38 @@ def test_equal_arguments_of_a_maximum_share_equally() -> None:
 def _swept(y: Value) -> list[Value]:
     y.backward()
     return list(y.args)
+
+
+# ---- what is wrong with a row is told when it is made
+
+@pytest.mark.parametrize(("partials", "told"), [
+    (lambda y, a, b: (b,), "2 arguments gave 1 slope"), (lambda y, x: 2 * x, "1 argument gave -"),
+    (lambda y, x: (1.0, x), "1 argument gave 2 slopes"), (lambda y, *xs: (1.0,), "2 arguments gave 1 slope"),
+], ids=["too few", "a number", "too many", "of any number"])
+def test_a_row_has_a_partial_for_every_argument(partials: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=f"test_short.*{told}.*one ∂y/∂x for each"):
+        Primitive("test_short", value=lambda *xs: xs[0], partials=partials)
+    assert "test_short" not in PRIMITIVES
+
+
+def test_a_row_may_mention_one_that_is_made_later() -> None:
+    """Then its partials are counted by every sweep."""
+    rows: dict[str, Primitive] = {}
+    try:
+        rows["sine"] = Primitive("test_sine", value=lambda x, c: math.sin(x), partials=lambda y, x, c: (rows["cosine"](x),))
+        rows["cosine"] = Primitive("test_cosine", value=math.cos, partials=lambda y, x: (-rows["sine"](x, 0.0),))
+        x, c = Value(0.5), Value(1.0)
+        y = rows["sine"](x, c)
+        for sweep in (y.backward, lambda: grad(y, c), lambda: jvp(y, [c], [1.0]), lambda: compile(y, [x, c]).grad(0.5, 1.0)):
+            with pytest.raises(ValueError, match="argument"):
+                sweep()
+    finally:
+        PRIMITIVES.pop("test_sine", None)
+        PRIMITIVES.pop("test_cosine", None)
+
+
+@pytest.mark.parametrize("p", [p for p in PRIMITIVES.values() if p.builtin], ids=str)
+def test_rows_of_the_table_have_a_partial_for_every_argument(p: Primitive) -> None:
+    n = p.arity or 3
+    xs = [p.domain[0] + (p.domain[1] - p.domain[0]) * (k + 1) / (n + 2) for k in range(n)]
+    assert len(p.partials(p.value(*xs), *xs)) == n

@@ -1,4 +1,4 @@
-"""Arguments of compiled functions: options and positions, structures, and numbers matched to a structure by key and shape."""
+"""Arguments of compiled functions: options and positions, and what their structures say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..conversion import bounded
 from ..structure import is_flat, leaves_of, shaped
 from .backends.choose import check
 
-__all__ = ["MismatchError", "check_options", "copied", "first_example", "matched", "positions", "shape_of", "structure_key"]
+__all__ = ["check_options", "copied", "first_example", "positions", "structure_key"]
 
 
 # ---- options
@@ -44,19 +44,6 @@ def copied(x: Any) -> Any:
     return list(x) if type(x) is list and is_flat(x) else shaped(x, leaves_of(x))
 
 
-def shape_of(x: Any) -> tuple[int, ...] | None:
-    """The shape of a number, an array or a regular nested list; None for what is irregular."""
-    if hasattr(x, "shape"):
-        return tuple(x.shape)
-    if is_flat(x):
-        return (len(x),)
-    if isinstance(x, (list, tuple)):
-        shapes = {shape_of(part) for part in x}
-        inner = shapes.pop() if len(shapes) == 1 else None
-        return None if inner is None else (len(x), *inner)
-    return None if isinstance(x, dict) else ()
-
-
 def structure_key(x: Any, batched: bool, inside: bool = False) -> Any:
     """What a function's trace depends on: the structure of an argument, and whether it is a batch."""
     if isinstance(x, dict):
@@ -79,27 +66,3 @@ def first_example(x: Any, inside: bool = False) -> Any:
     if not (hasattr(x, "__len__") and getattr(x, "shape", None) != () and len(x)):
         raise ValueError(f"a batched argument of a compiled function has its examples in front, and was {bounded(x)}")
     return x[0]
-
-
-# ---- numbers in a structure
-
-class MismatchError(Exception):
-    """An argument is not of the structure of its template."""
-
-
-def matched(like: Any, x: Any, axes: int) -> list[Any]:
-    """The numbers of x in the order of the template `like`, each an array if it has `axes` of its own."""
-    if isinstance(like, dict):
-        if not (isinstance(x, dict) and x.keys() == like.keys()):
-            raise MismatchError
-        return [number for name, part in like.items() for number in matched(part, x[name], axes)]
-    if not hasattr(like, "__len__"):
-        if len(shape_of(x) or ()) != axes:
-            raise MismatchError
-        return [x]
-    if isinstance(x, (str, bytes, dict)) or not hasattr(x, "__len__") or getattr(x, "shape", None) == () or len(x) != len(like):
-        raise MismatchError
-    parts = x.astype(float).tolist() if not axes and getattr(getattr(x, "dtype", None), "kind", "O") in "fiub" else list(x)
-    if not axes and is_flat(like) and is_flat(parts):
-        return parts
-    return [number for part, given in zip(like, parts, strict=True) for number in matched(part, given, axes)]

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 from ..conversion import TraceError, bounded, to_float
 from ..derive import adjoints
 from ..graph import topological
-from ..guard import settle
-from ..primitive import deferred
 from ..recording import recording
-from ..structure import leaves_of, shaped
+from ..structure import MismatchError, leaves_of, matched, refuse_masked, shape_of, shaped
 from ..value import Value, literal
-from .arguments import MismatchError, matched, positions, shape_of
+from .arguments import positions
 from .backends.choose import kernel
 from .backends.chunks import finite
 from .backends.python import python_function
 from .program import Program
 from .simplify import simplify
-from .trace import collector_off, condition, gradient, rebuild
+from .trace import collector_off, condition, evaluated, gradient
 
 __all__ = ["Function", "Plan"]
 
@@ -33,15 +32,18 @@ class Function:
     """A graph as a function of its arguments, with all that can be said of it before it is called.
 
     leaves, shapes   of every argument: its Values in order, its shape (None if it is irregular)
-    ys               the outputs, one after another
+    main, aux        the outputs that are reduced, and may be differentiated; others beside them
+    ys               all outputs, one after another
     condition        of outputs that are derivatives, what has to be finite too, or None
     order            the nodes between the arguments and all of these, arguments before results
     captured         other leaves, whose numbers are read at every call
     """
 
     def __init__(self, outputs: Any, arguments: Sequence[Any], wrt: int | Sequence[int], reduce: str | None, backend: str,
-                 threads: int | None) -> None:
-        self.outputs, self.arguments, self.wrt = outputs, arguments, wrt
+                 threads: int | None, has_aux: bool = False) -> None:
+        self.outputs, self.arguments, self.wrt, self.has_aux = outputs, arguments, wrt, has_aux
+        self.main: Any = outputs[0] if has_aux else outputs
+        self.aux: Any = outputs[1] if has_aux else ()
         self.reduce, self.backend, self.threads = reduce, backend, threads
         self.leaves = [leaves_of(argument) for argument in arguments]
         self.shapes = [shape_of(argument) for argument in arguments]
@@ -55,17 +57,21 @@ class Function:
         self.order = topological(*self.ys, stop=known)
         self.condition, more = condition(self.order, known)
         self.order += more
-        self.captured = [v for v in self.order if not (v.args or v.constant or v.symbolic or v in known)]
+        self.captured = [v for v in self.order if not (v.args or v.constant or v in known)]
+        for v in self.captured:
+            if v.symbolic:
+                raise TraceError(f"{v!r} is no input of what is compiled: it was kept from another trace")
 
 
-HIDDEN = -1   # the place of what only has to be finite
+HIDDEN = -2   # the place of what only has to be finite
 
 
 class Piece(NamedTuple):
     """Some of the program's outputs: what the function gives, or its derivative by one argument."""
 
     summed: bool                    # over the batch, or kept of each example
-    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`, or HIDDEN
+    place: int                      # among the results: 0 the outputs, k the derivative by the k-th of `wrt`, −1 the others,
+                                    # HIDDEN what only has to be finite
     like: Any                       # whose structure it has,
     size: int                       # so many numbers,
     shape: tuple[int, ...] | None   # in this shape, if it has one
@@ -80,17 +86,18 @@ class Plan:
     """
 
     def __init__(self, f: Function, derivative: bool, batched: frozenset[int]) -> None:
-        if derivative and not isinstance(f.outputs, Value):
-            raise TypeError(f"value_and_grad() of {len(f.ys)} outputs: a gradient is of one Value; compile a sum of them, "
-                            "or their derivatives as autograd.grad or jacobian gives them")
+        if derivative and not isinstance(f.main, Value):
+            raise TypeError(f"value_and_grad() of {len(leaves_of(f.main))} outputs: a gradient is of one Value; compile a sum "
+                            "of them, or their derivatives as autograd.grad or jacobian gives them")
         self.f, self.batched = f, batched
         self.reference: Callable[[Sequence[float]], Sequence[float]] | None = None   # made when a result is not finite
+        self.beside = len(leaves_of(f.aux))
         places = range(len(f.arguments))
         self.wrt = positions(f.wrt, len(places), "wrt") if derivative else []
         self.shared = [i for i in places if batched and i not in batched]
         self.varying = [i for i in places if i not in self.shared]   # of no batch: all, in a batch of one
         summed = bool(f.reduce and batched)
-        parts = [(summed, 0, f.outputs)]
+        parts = [(summed, 0, f.main), *([(False, -1, f.aux)] if f.has_aux else [])]
         parts += [(summed and i not in batched, 1 + k, f.arguments[i]) for k, i in enumerate(self.wrt)]
         parts += [(False, HIDDEN, f.condition)] * (f.condition is not None)
         parts.sort(key=lambda part: not part[0])
@@ -105,8 +112,14 @@ class Plan:
 
     def _ends(self) -> list[Value]:
         """What the program computes: the outputs, and the derivatives by `xs`."""
-        slopes = gradient({self.f.outputs: 1.0}, self.xs, self.f.order) if self.wrt else []
-        return [*self.f.ys, *slopes, *([] if self.f.condition is None else [self.f.condition])]
+        f = self.f
+        return self._placed(f.ys, gradient({f.main: 1.0}, self.xs, f.order) if self.wrt else [], f.condition)
+
+    def _placed(self, ys: Sequence[Any], slopes: Sequence[Any], condition: Any) -> list[Any]:
+        """The outputs, the derivatives by `xs` and the condition, in the order of the pieces."""
+        main, rest = len(ys) - self.beside, iter(slopes)
+        parts = {0: ys[:main], -1: ys[main:], HIDDEN: [condition]}
+        return [x for piece in self.pieces for x in (parts.get(piece.place) or islice(rest, piece.size))]
 
     def _program(self, ends: Sequence[Value], lowered: bool) -> Program:
         shared, varying = self._inputs()
@@ -140,9 +153,10 @@ class Plan:
         if not self.batched:
             return self._structured(each[:, 0], args)
         if self.f.reduce == "mean":
-            sums *= 1.0 / B
-            if each.size:
-                each *= 1.0 / B   # of a mean, each example's part
+            with self.np.errstate(all="ignore"):
+                sums *= 1.0 / B
+                if each.size:
+                    each[self.beside:] *= 1.0 / B   # of a mean, each example's part; what is beside stands first
         return self._arrays(sums, each)
 
     # ---- arguments as numbers
@@ -153,8 +167,8 @@ class Plan:
             return [x]
         try:
             found = matched(self.f.arguments[i], x, 0)
-        except MismatchError:
-            self._refuse(i, x)
+        except MismatchError as error:
+            self._refuse(i, x, str(error))
         for number in found:
             if getattr(number, "symbolic", False):
                 raise TraceError("a compiled function is given numbers, and was given a traced value: call the function that "
@@ -171,22 +185,25 @@ class Plan:
         if not batched:
             return self.np.array(self._numbers(i, x))
         try:
+            refuse_masked(x)
             if shape is None:   # dicts and ragged lists: every number has the batch's axis
                 made, shape = self.np.array(matched(self.f.arguments[i], x, 1)).T, (n,)
             else:
                 made = self.np.asarray(x)
             if made.dtype.kind not in "fiub" or made.ndim != 1 + len(shape) or made.shape[1:] != shape:
                 self._refuse(i, x)
-        except (TypeError, ValueError, MismatchError):
-            self._refuse(i, x)
-        return made.astype(float).reshape(len(made), n)
+        except (TypeError, ValueError) as error:
+            self._refuse(i, x, str(error) if shape is None or hasattr(x, "filled") else "")
+        with self.np.errstate(all="ignore"):   # of a longer float
+            return made.astype(float).reshape(len(made), n)
 
-    def _refuse(self, i: int, x: Any) -> NoReturn:
+    def _refuse(self, i: int, x: Any, why: str = "") -> NoReturn:
         shape = self.f.shapes[i]
         like = "numbers in the structure it was compiled for" if shape is None else (
             f"numbers of shape ({', '.join([*['B'] * (i in self.batched), *map(str, shape)])})")
         given = f"an array of shape {x.shape} and type {x.dtype}" if hasattr(x, "dtype") else bounded(x)
-        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}") from None
+        raise ValueError(f"argument {i} of a compiled function takes {like}, and was given {given}"
+                         + (f": {why}" if why else "")) from None
 
     # ---- results in their structure
 
@@ -199,7 +216,7 @@ class Plan:
             start += size
             if k == HIDDEN:
                 continue
-            if k and hasattr(args[self.wrt[k - 1]], "dtype"):
+            if k > 0 and hasattr(args[self.wrt[k - 1]], "dtype"):
                 import numpy as np
                 made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
             else:
@@ -241,11 +258,9 @@ class Plan:
         f, (shared, varying) = self.f, self._inputs()
         made: dict[Value, Value] = {v: Value(number, v.label) for v, number in zip([*shared, *varying], x, strict=True)}
         with recording():
-            with deferred() as errors:
-                rebuild(f.ys, made, errors)
-            settle(errors, [made[y] for y in f.ys], all_of_them=False)
-            slopes = adjoints({made[f.ys[0]]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
-            return [*[made[y].data for y in f.ys], *slopes, *[0.0] * (f.condition is not None)]
+            ys = evaluated(f.ys, made)
+            slopes = adjoints({ys[0]: 1.0}, [made[v] for v in self.xs], symbolic=False) if self.xs else []
+            return self._placed([y.data for y in ys], slopes, 0.0)
 
     def _replayed(self, shared: Sequence[Any], varying: Sequence[Any], B: int, sums: Any, each: Any) -> tuple[Any, Any]:
         """The kernel's results, those of examples that are not finite as the graph gives them. Of sums nothing tells which
@@ -266,7 +281,7 @@ class Plan:
                     error.add_note(f"in example {b} of the batch")
                 raise
             if again:
-                with np.errstate(over="ignore", invalid="ignore"):
+                with np.errstate(all="ignore"):
                     sums += found[:len(sums)]
             if not finite_ones[b]:
                 each[:, b] = found[len(sums):]

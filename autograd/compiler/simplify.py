@@ -149,6 +149,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             if v.symbolic:
                 raise TraceError(f"{v!r} is no input of what is compiled: it was kept from another trace")
             lines[v] = number(v.data)
+    emit = power = None  # type: ignore[assignment]  # noqa: F811   # each is in its own closure: a cycle
     program.outputs = [lines[v] for v in outputs]
     for v in (*shared, *varying):
         if v.label is not None:

@@ -2,28 +2,33 @@
 
 A graph of Values is a trace already; `cut` takes what is above its inputs. A function is traced by calling it with symbols,
 within `tracing`: Values whose number is not known, and whose results are symbols. What would need the number (a comparison,
-bool, float, `.data`) raises TraceError, so that no branch is taken silently for all numbers to come. Derivatives are traced
-too: `gradient` is the reverse sweep on symbols.
+bool, float, `.data`, a look-up in a dict) raises TraceError, so that no branch is taken silently for all numbers to come; so
+does an operation on a symbol that was kept when its trace had ended. Derivatives are traced too: `gradient` is the reverse
+sweep on symbols.
 """
 
 from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..conversion import TraceError
+from ..forks import in_forked_child
 from ..graph import topological
 from ..guard import settle
-from ..primitives import exp, pow_, total
+from ..primitive import Primitive, deferred
+from ..primitives import add, exp, mul, pow_, total
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..sweep import dependents, formulas, product, reverse
-from ..value import Result, Value, literal
+from ..value import RECORDING, Result, Value, _operand, apply, literal
 
-__all__ = ["Symbol", "collector_off", "condition", "cut", "gradient", "rebuild", "tracing"]
+__all__ = ["Symbol", "SymbolicResult", "collector_off", "condition", "cut", "evaluated", "gradient", "rebuild", "run",
+           "tracing"]
 
 
 def _refused(what: str, instead: str) -> Any:
@@ -38,22 +43,49 @@ _BRANCH = "use relu, maximum, minimum, abs, or where(step(a - b), …, …) in p
 _NUMBER = "keep to arithmetic and autograd's functions, or do not compile it"
 
 
+def _number_of(self: Value) -> float:
+    if not RECORDING.get().symbolic:
+        raise TraceError(f"{self!r} was kept from a function that was traced, and has no number: let the function return it, "
+                         "and use what the compiled function gives")
+    return math.nan
+
+
 class Symbol(Value):
-    """A Value that stands for a number which is not known yet."""
+    """A Value that stands for a number which is not known yet. Outside of a trace no operation takes it."""
 
     __slots__ = ()
     symbolic = True
 
     def __init__(self, label: str | None = None) -> None:
-        super().__init__(math.nan, label)
+        self._time = self._now()
+        self.grad = 0.0
+        self.label = label
 
+    _data = property(_number_of, lambda self, _: None)   # in the place of the field
     data = property(_refused(".data", _NUMBER), _refused("assignment to .data", _NUMBER))
-    item = __float__ = __int__ = __complex__ = __index__ = _refused("float()", _NUMBER)
+    item = __float__ = __int__ = __complex__ = __index__ = __round__ = _refused("float()", _NUMBER)
     detach = _refused("detach()", "give the number to the function as an argument that is not differentiated")
     backward = _refused("backward()", "use autograd.grad, which gives the derivative as Values")
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison", _BRANCH)
     __bool__ = _refused("the truth", _BRANCH)
     __hash__ = object.__hash__
+
+    # Sums and products of a Value are written out and read its number; these do not, and Python asks them first.
+
+    def __add__(self, other: Any) -> Any:
+        return apply(add, self, other) if isinstance(other, Value) else _with_number(add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _with_number(add, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return apply(mul, self, other) if isinstance(other, Value) else _with_number(mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _with_number(mul, other, self)
+
+    def __getstate__(self) -> tuple[Any, dict[str, Any]]:
+        return None, {"grad": self.grad, "label": self.label}
 
     def __format__(self, spec: str) -> str:
         return repr(self)
@@ -68,10 +100,66 @@ class SymbolicResult(Symbol, Result):
     __slots__ = ()
 
 
+def _with_number(op: Primitive, a: Any, b: Any) -> Any:
+    """op(a, b) of which one is a symbol, and the other a Value or a number."""
+    a, b = [x if isinstance(x, Value) else _operand(x) for x in (a, b)]
+    return NotImplemented if a is NotImplemented or b is NotImplemented else apply(op, a, b)
+
+
+# ---- while a function of the user's runs
+
+_frame, _hash = sys._getframe, object.__hash__
+
+
+class _Guarded:
+    """A symbol that only the engine looks up by its identity: a user's dict, set or cache would look for its number."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        if _frame(1).f_globals.get("__name__", "")[:9] != "autograd.":
+            _unhashable(self)
+        return _hash(self)
+
+
+_unhashable = _refused("a look-up in a dict, a set or a cache",
+                       "of a whole number, 1 - abs(sign(x - number)) is 1 where it is the one that is meant")
+
+
+class _GuardedSymbol(_Guarded, Symbol):
+    __slots__ = ()
+
+
+class _GuardedResult(_Guarded, SymbolicResult):
+    __slots__ = ()
+
+
+def run(f: Callable[[], Any], symbols: Iterable[Symbol]) -> Any:
+    """f(), a function of the user's, within `tracing`: `symbols` are what it is called with, and may be what it gives.
+
+    They are guarded while it runs, and so is what it makes of them. Afterwards they are looked up at full speed.
+    """
+    given = list(symbols)
+    for v in given:
+        v.__class__ = _GuardedSymbol
+    with tracing(_GuardedResult):
+        outputs = f()
+    rest: list[Any] = [*given, *leaves_of(outputs)]
+    while rest:
+        v = rest.pop()
+        kind = type(v)
+        if kind is _GuardedResult:
+            v.__class__ = SymbolicResult
+            rest.extend(v.args)
+        elif kind is _GuardedSymbol:
+            v.__class__ = Symbol
+    return outputs
+
+
 @contextmanager
-def tracing() -> Iterator[None]:
+def tracing(kind: type[Value] = SymbolicResult) -> Iterator[None]:
     """Within it, every operation gives a symbol, and none is computed."""
-    with recording(SymbolicResult), collector_off():
+    with recording(kind), collector_off():
         yield
 
 
@@ -93,9 +181,10 @@ def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
     if not any([v.args for v in inputs]):
         return outputs, arguments
     made: dict[Value, Value] = {v: Symbol(v.label) for v in inputs}
+    ys = leaves_of(outputs)
     with tracing():
-        rebuild(leaves_of(outputs), made)
-    return (shaped(outputs, [made[y] for y in leaves_of(outputs)]),
+        rebuild([y for y in ys if isinstance(y, Value)], made)
+    return (shaped(outputs, [made[y] if isinstance(y, Value) else y for y in ys]),
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
 
 
@@ -116,6 +205,15 @@ def rebuild(roots: Iterable[Value], made: dict[Value, Value], errors: Sequence[E
             made[v] = v.op(*[made[a] for a in v.args]) if v.op else v
             if v.op:
                 made[v].label = v.label
+
+
+def evaluated(ys: Sequence[Value], made: dict[Value, Value]) -> list[Value]:
+    """The graphs of `ys` with what `made` has in place of some nodes; an error of an operation that no `where` drops."""
+    with deferred() as errors:
+        rebuild(ys, made, errors)
+    found = [made[y] for y in ys]
+    settle(errors, found, all_of_them=False)
+    return found
 
 
 def condition(order: Sequence[Value], stop: Collection[Value]) -> tuple[Value | None, list[Value]]:
@@ -160,8 +258,15 @@ def collector_off() -> Iterator[None]:
     """Within it, Python's cyclic collector waits: of graphs, which have no cycles, it would free nothing and look at all."""
     on = gc.isenabled()
     gc.disable()
+    if on:
+        _WAITING.append(1)
     try:
         yield
     finally:
         if on:
             gc.enable()
+            _WAITING.clear()
+
+
+_WAITING: list[int] = []   # whether the collector is to be switched on again
+in_forked_child(lambda: gc.enable() if _WAITING else None)   # by a thread that the child has not

@@ -11,16 +11,19 @@ or remembers its calls is found by giving two different graphs. Nothing compiled
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import deepcopy
-from operator import is_
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from autograd import Value, errstate, no_grad, topological
-from autograd.compiler import TraceError, compile
-from autograd.compiler.trace import Symbol, collector_off, tracing
+from autograd.compiler import Compiled, TraceError
+from autograd.compiler.compare import different, of_function, of_trace
+from autograd.compiler.trace import Symbol, collector_off, run
 from autograd.conversion import bounded, to_float
 from autograd.guard import guarded
 from autograd.structure import leaves_of, shaped
@@ -29,12 +32,15 @@ from autograd.value import literal
 from ..data.examples import Batch, Examples
 from ..labels import OneHot, is_list
 from ..losses import LOSSES, Loss, cross_entropy, hinge, mse, nll, squared_error
-from ..module import Module, parts_of, walk
+from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
-from .gradients import loss_of, tell
+from .gradients import EagerDescent, loss_of, tell
+from .reading import chance_kept, generators, snapshot, unchanged
 
 __all__ = ["CompiledDescent", "check_targets", "forward"]
 
+_FEWEST, _MOST, _SOON = 2, 10, 100_000   # examples that are compared; nodes of all of them
+_WORTH, _IN_VAIN = 100, 10   # examples between two compilations that pay; how often there may be fewer
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
 Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it is compiled, else a list
@@ -43,11 +49,15 @@ Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it
 class CompiledDescent:
     """Gradient descent on a compiled cost, a step at a time. Between `begin` and `end` the parameters' numbers are in an array.
 
+    eager     what trains from when on the model or the loss cannot be compiled any more; None if they must be
+    watched   whether somebody else, as a callback of the user's, may change what they read
     TraceError if the model or the loss cannot be compiled.
     """
 
     def __init__(self, model: Module, loss: Loss, l2: float, optimizer: Optimizer, examples: Examples,
-                 backend: str = "auto") -> None:
+                 backend: str = "auto", eager: EagerDescent | None = None, watched: bool = True) -> None:
+        self.eager, self.watched = eager, watched
+        self.instead: EagerDescent | None = None   # when it has come to that
         self.model, self.loss, self.l2, self.optimizer, self.backend = model, loss, l2, optimizer, backend
         self.examples, self.parameters = examples, model.parameters()
         place = {p: i for i, p in enumerate(self.parameters)}
@@ -57,23 +67,38 @@ class CompiledDescent:
         self.mask[[place[w] for w in model.weights()]] = 1.0
         self.theta: Array | None = None
         self.gradient: Array | None = None
+        self.f: Compiled
+        self.L: Value
+        self.inputs: list[list[Value]] = []   # the symbols of an example and its target
+        self.turn, self.since, self.in_vain = 0, 0, 0   # epochs; examples since it was compiled; how often that did not pay
         self._compile()
         self.data = self._arrays(examples)
         self._taken: tuple[Any, Any] = None, None
         self._held: tuple[Any, Any] = None, None
 
     def _compile(self) -> None:
-        self.kept = snapshot(self.model, self.loss)
-        self.outputs_of: Forward | None = None
-        with no_grad(), errstate(invalid="ignore", divide="ignore"):
-            self.output = _copy(self.model, self.model.parameters())(self.examples.row(0))
-        targets = _encoded(self.loss, self.output, self.examples.y)
-        x, y = _symbols(self.examples.row(0), "x"), _symbols(targets[0].tolist(), "y")
-        self.one_hot = self.loss is cross_entropy and _is_one_hot(targets)
-        if self.one_hot:
-            y = OneHot(y)
-        L, _ = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss)
-        self.f = compile(L, [self.parameters, leaves_of(x), leaves_of(y)], batch=(1, 2), reduce="sum", backend=self.backend)
+        """Trace, compare with the model and the loss themselves on some examples, and compile; TraceError if that cannot be."""
+        self.generators = generators(self.model, self.loss)
+        with chance_kept(self.generators):
+            self.kept = snapshot(self.model, self.loss)
+            self.outputs_of: Forward | None = None
+            with no_grad(), errstate(invalid="ignore", divide="ignore"):
+                self.output = _copy(self.model, self.model.parameters())(self.examples.row(0))
+            targets = _encoded(self.loss, self.output, self.examples.y)
+            x, y = _symbols(self.examples.row(0), "x"), _symbols(targets[0].tolist(), "y")
+            self.one_hot = self.loss is cross_entropy and _is_one_hot(targets)
+            inputs = [leaves_of(x), leaves_of(y)]
+            if self.one_hot:
+                y = OneHot(y)
+            L, nodes = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss, inputs)
+            if self.inputs and _again(self.L, L, dict(zip(chain(*inputs), chain(*self.inputs), strict=True))):
+                return   # what has changed does not matter
+            self.in_vain = self.in_vain + 1 if self.inputs and self.since < _WORTH else 0
+            self.L, self.inputs, self.since = L, inputs, 0
+            for i in self._witnesses(nodes):
+                if told := self._differs(i, self.parameters):
+                    raise TraceError(told)
+        self.f = Compiled(self.L, [self.parameters, *self.inputs], batch=(1, 2), reduce="sum", backend=self.backend)
 
     def _arrays(self, examples: Examples) -> tuple[Array, Array]:
         y = _encoded(self.loss, self.output, examples.y)
@@ -81,14 +106,59 @@ class CompiledDescent:
             raise ValueError("what is compiled for targets of one class takes none of several")
         return _flat(examples.X), _flat(y)
 
+    # ---- comparing what was traced with the model and the loss themselves
+
+    def _witnesses(self, nodes: int) -> list[int]:
+        """A few examples of different targets, from the smallest to the largest: as many as are soon computed."""
+        y, n = self.examples.y, len(self.examples)
+        places = _first_places(y)
+        if y.ndim == 1:
+            places.sort(key=y.__getitem__)
+        if len(places) < _FEWEST:
+            places = [*dict.fromkeys([*places, *range(min(n, _FEWEST))])]
+        k = min(max(_FEWEST, min(_MOST, _SOON // nodes)), len(places))
+        return [places[round(j)] for j in np.linspace(0, len(places) - 1, k)]
+
+    def _differs(self, i: int, xs: Sequence[Value] = ()) -> str:
+        """How the loss of example i, and its slopes by the parameters `xs`, differ from what was traced; "" if they do not."""
+        x, y, rows = self.examples.row(i), self.examples.y[i].tolist(), self.examples.take([i])
+        numbers = [part[0].tolist() for part in self._arrays(rows)]
+        told = ""
+        with suppress(Exception), chance_kept(self.generators):   # what has no number is told when it is trained on
+            model, loss = _copy((self.model, self.loss), self.parameters)
+            true = of_function(lambda: loss_of(loss, model(x), y), xs)
+            if not xs:   # compiled, it is sooner told that all is well
+                found = self.f(np.array([p.data for p in self.parameters]), *[np.array([part]) for part in numbers])
+                if abs(found - true[0][0]) <= 1e-9 * abs(found):
+                    return ""
+            told = different(true, *of_trace([self.L], [*chain(*self.inputs)], [*chain(*numbers)], xs))
+        return told and (f"the model and the loss are not what was traced: of X[{i}], y[{i}] = {bounded(y)}, the {told}; they "
+                         "ask for what a traced value has not (its type, its text, its place in a dict), catch a TraceError, "
+                         "or read what changes")
+
     # ---- training
 
-    def begin(self) -> None:
-        """Take the parameters' numbers, unless they are here; compile again if the model is not made as it was."""
-        if self.theta is not None:
+    def begin(self, anew: bool = False) -> None:
+        """Take the parameters' numbers, unless they are here. Compile again if what the model or the loss reads has changed;
+        where others had the word since, once an epoch, `anew`, an example is compared too.
+
+        If it cannot be compiled any more, one warning tells so and the training goes on eagerly; TraceError if it must be."""
+        if self.theta is not None or self.instead:
             return
-        if not unchanged(self.kept):
-            self._compile()
+        try:
+            self.turn += anew
+            if not unchanged(self.kept) or (anew and self.watched and self._differs(self.turn % len(self.examples))):
+                self._compile()
+                if self.in_vain > _IN_VAIN and self.eager:
+                    raise TraceError("what the model or the loss reads changes so often that to compile takes longer; as a "
+                                     "Value it may change, and is read at every step")
+        except TraceError as error:
+            if self.eager is None:
+                raise
+            warnings.warn(f"fit() trains eagerly from here on, which is slower: {error} (compiled=False says that this is "
+                          "meant)", RuntimeWarning, stacklevel=4)
+            self.instead = self.eager
+            return
         self.theta = np.array([p.data for p in self.parameters])
 
     def end(self) -> None:
@@ -101,8 +171,10 @@ class CompiledDescent:
 
     def step(self, batch: Batch) -> float:
         """n·J of a batch, before a step of the optimizer. FloatingPointError as from `Cost` and `Optimizer.step`."""
+        if self.instead:
+            return self.instead.step(batch)
         assert self.theta is not None
-        theta = self.theta
+        theta, self.since = self.theta, self.since + len(batch)
         total, self.gradient = self.cost(theta, batch)
         if type(self.optimizer).step is not Optimizer.step:   # the user's own, on Values
             self.end()
@@ -149,6 +221,8 @@ class CompiledDescent:
 
     def mean_loss(self, examples: Examples) -> float | None:
         """The mean of L without l2; None where there is none: the eager loss says why."""
+        if self.instead:
+            return None
         try:
             if examples is not self._held[0]:
                 check_targets(self.loss, self.output, examples)
@@ -161,6 +235,8 @@ class CompiledDescent:
 
     def outputs(self, examples: Examples) -> Any:
         """What the model gives for every row."""
+        if self.instead:
+            return eager_forward(self.model)(examples)
         if self.outputs_of is None:
             self.outputs_of = forward(self.model, examples, self.backend)
         return self.outputs_of(examples)
@@ -196,11 +272,12 @@ def plain(output: Any) -> Any:
 
 def _compiled_forward(model: Module, examples: Examples, backend: str) -> Forward | None:
     parameters, x = model.parameters(), _symbols(examples.row(0), "x")
-    found, nodes = traced(lambda model, _: model(x), model)
+    with chance_kept(generators(model)):
+        found, nodes = traced(lambda model, _: model(x), model, None, x)
     if nodes * len(examples) < LITTLE:
         return None
     np.array(shaped(found, [0.0 for _ in leaves_of(found)]), dtype=float)   # ValueError or TypeError unless it is regular
-    f = compile(found, [parameters, leaves_of(x)], batch=1, backend=backend)
+    f = Compiled(found, [parameters, leaves_of(x)], batch=1, backend=backend)
 
     def outputs(examples: Examples) -> Any:
         with np.errstate(all="ignore"):
@@ -250,15 +327,14 @@ def _is_one_hot(y: Array) -> bool:
 
 # ---- tracing
 
-def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any = None) -> tuple[Any, int]:
-    """(graph(model, loss), how many nodes it has); TraceError if it does not hold for all numbers."""
+def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any, inputs: Any) -> tuple[Any, int]:
+    """(graph(model, loss), how many nodes it has); TraceError if it does not hold for all numbers. `inputs` are its symbols."""
     parameters = model.parameters()
     symbols = [Symbol(p.label) for p in parameters]
     copy, other = _copy((model, loss), parameters), None
 
     def outputs(of: Any) -> Any:
-        with tracing():
-            return _valued(graph(*of))
+        return run(lambda: _valued(graph(*of)), [*leaves_of(inputs), *symbols])
     with collector_off():
         found, nodes, tries = outputs(copy), 1, 1
         while nodes and tries * nodes < _TRIES:   # a small graph may come out alike by chance, so it is made more often
@@ -293,6 +369,13 @@ def _same(found: list[Value], again: list[Value], parameters: dict[Value, Value]
     return len(mine) if all(map(same, found, again)) else 0
 
 
+def _again(old: Value, new: Value, symbols: dict[Value, Value]) -> bool:
+    """Whether a graph that was traced later is the same, `symbols` telling whose places its symbols took, with the same Values
+    in it."""
+    leaves = [{v for v in topological(y) if not (v.args or v.constant or v.symbolic)} for y in (old, new)]
+    return leaves[0] == leaves[1] and bool(_same([old], [new], symbols))
+
+
 def _valued(outputs: Any) -> Any:
     return shaped(outputs, [y if isinstance(y, Value) else literal(to_float(y)) for y in leaves_of(outputs)])
 
@@ -304,23 +387,3 @@ def _symbols(like: Any, name: str) -> Any:
 def _flat(x: Array) -> Array:
     """The numbers of each example in a row, of shape (n, numbers of one)."""
     return x.reshape(len(x), -1)
-
-
-# ---- noticing that a model is not made as it was
-
-def snapshot(*roots: Any) -> list[tuple[Any, Any]]:
-    """(an object, what it holds) of all Modules, containers and arrays in `roots`."""
-    return [(x, held) for _, x, _ in walk(roots) if (held := _held(x)) is not None]
-
-
-def unchanged(kept: Iterable[tuple[Any, Any]]) -> bool:
-    """Whether each of them holds the same objects, and each array the same numbers."""
-    return all([np.array_equal(x, held) if isinstance(held, np.ndarray) else
-                len(now := _held(x)) == len(held) and all(map(is_, now, held)) for x, held in kept])
-
-
-def _held(x: Any) -> Any:
-    """The names and objects in a Module or dict, the objects in another container, a copy of an array of numbers; else None."""
-    if (parts := parts_of(x)) is None:
-        return x.copy() if isinstance(x, np.ndarray) else None
-    return [*(parts[0] if isinstance(x, (Module, dict)) else ()), *parts[1]]

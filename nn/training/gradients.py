@@ -131,7 +131,7 @@ class EagerDescent:
     def __init__(self, cost: Cost, optimizer: Optimizer, examples: Examples) -> None:
         self.cost, self.optimizer, self.examples = cost, optimizer, examples
 
-    def begin(self) -> None:
+    def begin(self, anew: bool = False) -> None:
         """The parameters are where they are."""
 
     end = begin

@@ -64,8 +64,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 (stderr by default); False: nothing
     compiled    "auto": the graph of one example is compiled once, for all batches, unless the model or the loss branches
                 on a number, which a RuntimeWarning tells; True, or the name of a backend of autograd.compiler: it must be
-                (TraceError); False: eagerly. The losses agree to rounding. Plain numbers that the loss, or a function
-                in the model, takes from outside are read once
+                (TraceError); False: eagerly. The losses agree to rounding: the graph is compared with the loss itself on
+                examples of different targets, and compiled anew when what the model or the loss reads (attributes,
+                closures, globals, arrays) was changed by a callback; what cannot be seen there, an example shows once an
+                epoch. Values are read at every step
     gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 
@@ -93,10 +95,12 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         resume_from(resume, state)
     train, held = _held_out(validation, examples, state)
     eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, examples)
-    graph = _compiled(compiled, gradients, model, L, l2, made, examples) if state.epoch < state.epochs else None
+    strangers = [*state.callbacks, state.schedule, made, *(metrics.values() if isinstance(metrics, Mapping) else ())]
+    watched = not all([x is None or type(x).__module__.partition(".")[0] in ("nn", "viz") for x in strangers])
+    graph = _compiled(compiled, gradients, model, L, l2, made, examples, eager, watched) if state.epoch < state.epochs else None
     descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
-    seen = bool(state.callbacks or metric or held)   # whether anybody looks at the parameters between two epochs
+    seen = bool(state.callbacks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
 
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
         try:
@@ -132,7 +136,7 @@ def _epoch(state: TrainingState, descent: EagerDescent | CompiledDescent, train:
     n, total = len(train), 0.0
     order = train[state.rng.permutation(n)] if shuffle and size < n else train
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
-    descent.begin()
+    descent.begin(anew=True)
     for number, start in enumerate(range(0, n, size), 1):
         try:
             total += descent.step(order[start:start + size] if size < n else order)
@@ -154,7 +158,7 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              examples: Examples) -> CompiledDescent | None:
+              examples: Examples, eager: EagerDescent, watched: bool) -> CompiledDescent | None:
     """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
@@ -162,7 +166,7 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend)
+        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend, eager if compiled == "auto" else None, watched)
     except Exception as error:
         if compiled != "auto":
             raise

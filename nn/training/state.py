@@ -128,8 +128,10 @@ def resume_from(path: str | PathLike[str], state: TrainingState) -> None:
 
 def rng_state(rng: Any) -> Any:
     """The state of a numpy.random.Generator, JSON-able."""
-    def plain(x: Any) -> Any:
-        if isinstance(x, dict):
-            return {key: plain(part) for key, part in x.items()}
-        return x.tolist() if hasattr(x, "tolist") else x
-    return None if rng is None else plain(rng.bit_generator.state)
+    return None if rng is None else _plain(rng.bit_generator.state)
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: _plain(part) for key, part in x.items()}
+    return x.tolist() if hasattr(x, "tolist") else x

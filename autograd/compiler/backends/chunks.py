@@ -7,6 +7,7 @@ outputs summed over the batch, and those of each example. `single`, where there 
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,12 +47,11 @@ class ArrayKernel:
 
     single = None
     source = ""
+    pool: tuple[int, Any] = 0, None   # the process that it belongs to, and its threads
     straight = False   # whether it has another way for programs without regularity
 
     def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
                  limit: int = sys.maxsize) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
         from ..roll import roll
         start = perf_counter()
         self.program, self.batched, self.widths = program, batched, widths
@@ -60,7 +60,7 @@ class ArrayKernel:
         self.rolled = roll(program, regular=self.straight or self.nodes > limit)
         if self.rolled.irregular and self.nodes > limit:
             raise NotImplementedError(f"the program is irregular, and with {self.nodes} lines too long to compile unasked")
-        self.pool = None if threads in (None, 1) else ThreadPoolExecutor(threads, "autograd")
+        self.threads = threads or 1
         self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
         self.make()
         self.program = self.rolled.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
@@ -91,13 +91,22 @@ class ArrayKernel:
         parts = -(-B // self.lanes)
         cuts = [B * k // parts for k in range(parts + 1)]
         pieces = [[x[a:b] for x in varying] for a, b in pairwise(cuts)]
-        each_map = self.pool.map if self.pool else map
+        each_map: Any = self._workers().map if self.threads > 1 else map
         done = list(each_map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
         sums = done[0][0]
         with np.errstate(all="ignore"):
             for part, _ in done[1:]:
                 sums += part
         return sums, np.concatenate([each for _, each in done], axis=1)
+
+    def _workers(self) -> Any:
+        """The pool of threads: made when it is first needed, and again in a process that was forked, which has none of them."""
+        process, pool = self.pool
+        if process != os.getpid():
+            from concurrent.futures import ThreadPoolExecutor
+            pool = ThreadPoolExecutor(self.threads, "autograd")
+            self.pool = os.getpid(), pool
+        return pool
 
     def __str__(self) -> str:
         if self.rolled.irregular or (self.nodes > LONG and len(self.rolled.body) > SHORT):

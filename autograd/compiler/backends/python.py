@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from keyword import iskeyword
 from time import perf_counter
+from types import FunctionType
 from typing import Any
 from unicodedata import normalize
 
@@ -32,8 +33,10 @@ def python_function(program: Program) -> tuple[Callable[[Floats], tuple[float, .
 
     It raises what the primitives raise, and does not name the node."""
     source, scope = _write(program, "f")
+    names = set(scope)
     exec(compile(source, "<compiled>", "exec"), scope)
-    return scope["f"], source
+    pieces = {name: scope.pop(name) for name in scope.keys() - names - {"__builtins__"}}   # a cycle, if they were global to
+    return FunctionType(pieces.pop("f").__code__, scope | pieces), source                   # themselves
 
 
 def _write(program: Program, name: str) -> tuple[str, dict[str, Any]]:

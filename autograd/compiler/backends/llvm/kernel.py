@@ -45,7 +45,7 @@ class LLVMKernel(ArrayKernel):
             buffers = self.free.pop()
         except IndexError:
             buffers = _Buffers(self)
-        found: tuple[Any, Any] = buffers.run(shared, varying, B)
+        found: tuple[Any, Any] = buffers.run(self, shared, varying, B)
         self.free.append(buffers)
         return found
 
@@ -55,7 +55,7 @@ class _Buffers:
 
     def __init__(self, kernel: LLVMKernel) -> None:
         import numpy as np
-        self.np, self.kernel, loops = np, kernel, kernel.loops
+        self.np, loops = np, kernel.loops
         self.U = np.zeros(max(loops.rows_shared, 1))
         for row, x in loops.numbers:
             self.U[row] = x
@@ -73,9 +73,9 @@ class _Buffers:
             self.sizes[3 + 2 * k:5 + 2 * k] = x.strides[0] // 8, x.strides[1] // 8
         return int(x.ctypes.data)
 
-    def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
+    def run(self, kernel: LLVMKernel, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """The sums and each example's outputs of a batch that is one chunk."""
-        kernel, place = self.kernel, 0
+        place = 0
         for x in shared:
             end = place + len(x)
             self.U[place:end] = x
