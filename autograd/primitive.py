@@ -16,7 +16,7 @@ from typing import Any
 from .conversion import bounded, to_float
 from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "primitive"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "no_pole", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
@@ -63,6 +63,11 @@ def deferred(on: bool = True) -> Iterator[list[Exception]]:
         _DEFERRED.reset(token)
 
 
+def no_pole(*xs: float) -> float:
+    """Of a row without poles, what IEEE arithmetic answers where there is no number."""
+    return math.nan
+
+
 class Primitive:
     """A scalar function y = f(*xs), and all that the project knows of it. Making one adds it to `PRIMITIVES`.
 
@@ -101,7 +106,7 @@ class Primitive:
                  "latex", "name", "overflow", "partials", "pole", "symbol", "text", "ufunc", "value")
 
     def __init__(self, name: str, *, value: Callable[..., float], partials: Callable[..., Any],
-                 array: Callable[..., Any] | None = None, pole: Callable[..., float] = lambda *xs: math.nan,
+                 array: Callable[..., Any] | None = None, pole: Callable[..., float] = no_pole,
                  overflow: Callable[..., float] = lambda *xs: math.inf,
                  latex: str | None = None, text: str | None = None, binds: int = 9, symbol: str | None = None,
                  domain: tuple[float, float] = (-3.0, 3.0), kink: Callable[..., Any] | None = None,

@@ -49,8 +49,7 @@ def compile(outputs: Any, inputs: Sequence[Any], *, wrt: int | Sequence[int] | N
 
     A RuntimeWarning tells of an input (a Value, or all of a list) that the outputs do not depend on.
     TypeError or ValueError says what is wrong with an argument. Results that are not finite are computed once more on the
-    graph, so that errors are those of the graph, naming the node. (On arrays an infinity on the way that no result shows, as in
-    1/(1/x) at 0, is no error.)
+    graph, so that errors are those of the graph, naming the node.
 
     >>> from autograd import Value, exp
     >>> w, x = Value(2.0, label="w"), Value(3.0, label="x")

@@ -34,7 +34,7 @@ class Function:
     leaves, shapes   of every argument: its Values in order, its shape (None if it is irregular)
     main, aux        the outputs that are reduced, and may be differentiated; others beside them
     ys               all outputs, one after another
-    condition        of outputs that are derivatives, what has to be finite too, or None
+    condition        what has to be finite besides the outputs, or None
     order            the nodes between the arguments and all of these, arguments before results
     captured         other leaves, whose numbers are read at every call
     """
@@ -55,7 +55,7 @@ class Function:
                 raise TypeError(f"compile(): an output is {bounded(y)}: outputs are Values of the graph, or lists of them")
         self.ys = [y if isinstance(y, Value) else literal(float(y)) for y in leaves_of(outputs)]
         self.order = topological(*self.ys, stop=known)
-        self.condition, more = condition(self.order, known)
+        self.condition, more = condition(self.ys, self.order, known)
         self.order += more
         self.captured = [v for v in self.order if not (v.args or v.constant or v in known)]
         for v in self.captured:

@@ -14,14 +14,15 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NoReturn
 
 from ..conversion import TraceError
 from ..forks import in_forked_child
 from ..graph import topological
 from ..guard import settle
-from ..primitive import Primitive, deferred
-from ..primitives import add, exp, mul, pow_, total
+from ..primitive import Primitive, deferred, no_pole
+from ..primitives import add, exp, mul, pow_, total, where
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..sweep import dependents, formulas, product, reverse
@@ -216,18 +217,23 @@ def evaluated(ys: Sequence[Value], made: dict[Value, Value]) -> list[Value]:
     return found
 
 
-def condition(order: Sequence[Value], stop: Collection[Value]) -> tuple[Value | None, list[Value]]:
-    """What has to be finite, that the derivatives in `order` may be: where there is no value, there is no derivative.
+def condition(ys: Sequence[Value], order: Sequence[Value], stop: Collection[Value]) -> tuple[Value | None, list[Value]]:
+    """What has to be finite besides the outputs `ys`, that all operations have a number; None if there is nothing.
 
-    It is the sum of the results that may fail to be numbers, among what was differentiated and is not in `order` itself.
-    With the nodes that it needs beyond `order`, in topological order.
+    It is the sum of results that may fail to be numbers: where there is no value, there is no derivative, so of those among
+    what was differentiated and is not needed otherwise; and of those whose pole no output would show, as in 1/(1/x) at 0.
+    With the nodes that it needs beyond the `order` of the outputs, in topological order.
     """
     known, more, new = {*order, *stop}, [], order
     while derivations := {id(v.origin[0]): v.origin[0] for v in new if hasattr(v, "origin")}.values():
         new = topological(*[v for by in derivations for v in by.inputs() if v not in known], stop=known)
         known.update(new)
         more += new
-    if not (found := [v for v in more if _may_fail(v)]):
+    found = [v for v in more if _may_fail(v)]
+    poles = [v for v in order if v.op and v.op.pole is not no_pole and _may_fail(v)]
+    shown = _shown(ys, order) if poles else ()
+    found += [v for v in poles if v not in shown]
+    if not found:
         return None, []
     with tracing():
         return total(found), more
@@ -239,6 +245,24 @@ def _may_fail(v: Value) -> bool:
     if op is None or (op.builtin and (not op.advice or op is exp)):
         return False
     return not (op is pow_ and v.args[1].constant and v.args[1]._data >= 0 and v.args[1]._data % 1 == 0)
+
+
+def _shown(ys: Sequence[Value], order: Sequence[Value]) -> set[Value]:
+    """The nodes whose infinity makes an output infinite or nan, or is dropped by a `where`."""
+    shown = set(ys)
+    for v in reversed(order):
+        if v.op and v in shown:
+            known = tuple([a._data if a.constant else 0.5 for a in v.args])
+            shown.update([a for i, a in enumerate(v.args) if a not in shown and _passes_on(v.op, i, known)])
+    return shown
+
+
+@cache
+def _passes_on(op: Primitive, i: int, xs: tuple[float, ...]) -> bool:
+    """Whether op(*xs) is finite for no infinite argument i."""
+    if op is where:
+        return i > 0
+    return not any([math.isfinite(op.ieee(*xs[:i], x, *xs[i + 1:])) for x in (math.inf, -math.inf)])
 
 
 def _parted(roots: Iterable[Value], stop: Collection[Value]) -> tuple[list[Value], list[Any]]:

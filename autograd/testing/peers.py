@@ -162,8 +162,8 @@ def _truncated(x: Any) -> Any:
 
 
 class Exact:
-    """A graph in mpmath's numbers: its value, and derivatives by central differences of so small a step that of 320 bits
-    more than 100 remain, to third order. It knows no rule of differentiation.
+    """A graph in mpmath's numbers: its value, and derivatives by central differences of steps so small, beside 1 and beside
+    the input, and of so many bits that more than 100 remain, to third order. It knows no rule of differentiation.
 
     rows   what is taken for the rows of these names, in place of their array forms
     """
@@ -173,13 +173,15 @@ class Exact:
     def __init__(self, y: Value, xs: Sequence[Value], rows: Mapping[str, Row] | None = None) -> None:
         from mpmath import mp
         leaves, known = _mpmath()
-        self.mp, self.step = mp, mp.mpf(2) ** -self.STEP
-        self.at = [mp.mpf(x.data) for x in xs]
+        self.mp, self.at = mp, [mp.mpf(x.data) for x in xs]
+        exponents = [min(0, math.frexp(x.data)[1]) if math.isfinite(x.data) and x.data else 0 for x in xs]
+        self.steps = [mp.ldexp(1, exponent - self.STEP) for exponent in exponents]
+        self.bits = self.BITS - 3 * min(exponents, default=0)
         self.graph = Evaluator(y, xs, leaves, known if rows is None else rows, mp.mpf)
 
     def value(self, *moved: tuple[int, Any]) -> Any:
         """y, with the inputs of these places moved by so much."""
-        with self.mp.workprec(self.BITS):
+        with self.mp.workprec(self.bits):
             at = list(self.at)
             for i, h in moved:
                 at[i] = at[i] + h
@@ -187,12 +189,12 @@ class Exact:
 
     def derivative(self, *places: int) -> Any:
         """The derivative by the inputs of these places, one after another."""
-        with self.mp.workprec(self.BITS):
+        with self.mp.workprec(self.bits):
             total = 0
             for signs in range(2 ** len(places)):
-                moved = [(i, self.step * (1 - 2 * (signs >> k & 1))) for k, i in enumerate(places)]
+                moved = [(i, self.steps[i] * (1 - 2 * (signs >> k & 1))) for k, i in enumerate(places)]
                 total += (-1) ** signs.bit_count() * self.value(*moved)
-            return total / (2 * self.step) ** len(places)
+            return total / self.mp.fprod([2 * self.steps[i] for i in places])
 
 
 def _by_mpmath(order: int) -> Asked:
