@@ -21,6 +21,7 @@ from typing import Any
 
 from ..conversion import to_float
 from ..derive import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from ..guard import guarded
 from ..structure import leaves_of, shaped, variables
 from ..value import Value, literal
 
@@ -99,7 +100,7 @@ def ways(order: int, of: Sequence[str] | None = None) -> list[Way]:
 def built(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Value, list[Value]]:
     """(f of new Values in place of the numbers, these Values); f gives one number."""
     made = variables(args)
-    found = leaves_of(f(*made))
+    found = leaves_of(guarded(f, *made))
     if len(found) != 1:
         raise TypeError(f"{getattr(f, '__name__', 'f')} gave {len(found)} numbers: all ways lead to the derivatives of one; "
                         "test a sum of them, or each")
@@ -208,7 +209,7 @@ def _compiled(backend: str) -> list[Way]:
 
     def slopes(f: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
         made = variables(args)
-        y = f(*made)
+        y = guarded(f, *made)
         return _both(compiled(y if isinstance(y, Value) else literal(float(y)), made, wrt=_all(args),
                               backend=backend).value_and_grad(*args))
 
