@@ -15,12 +15,13 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import Any
 
 from . import functions, primitives
 from .conversion import bounded
-from .primitive import PRIMITIVES, Primitive
+from .primitive import PRIMITIVES, Primitive, deferred
 from .value import Value
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
@@ -84,7 +85,8 @@ class Expression:
 
     def _apply(self, function: Callable[..., Any], args: list[Any], at: int) -> Any:
         try:
-            y = function(*args)
+            with nullcontext() if any([isinstance(x, Value) for x in args]) else deferred(False):   # of numbers, at once
+                y = function(*args)
             if isinstance(y, complex):
                 raise ValueError("a negative number has no real power of a fraction")
         except OverflowError:

@@ -146,6 +146,9 @@ atan2: Binary = p.atan2
 def where(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds (is not 0), else b; the branch that is not taken contributes nothing, not even a nan.
 
+    In a function that is differentiated, trained or compiled, an operation that has no number is no error if only that branch
+    has it. Elsewhere Python has raised it before `where` is called: `errstate(invalid="ignore", divide="ignore")` lets it pass.
+
     >>> x = Value(-2.0)
     >>> y = where(x > 0, x, x * 10)
     >>> y.backward()

@@ -8,14 +8,16 @@ nan is taken, by the result or by anything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from .conversion import to_float
 from .graph import topological
 from .primitive import deferred
 from .primitives import where
 from .recording import recording
-from .structure import leaves_of
-from .value import RECORDING, Constant, Value
+from .structure import leaves_of, shaped
+from .value import RECORDING, Constant, Value, literal
 
 __all__ = ["guarded", "settle"]
 
@@ -31,12 +33,32 @@ def guarded(f: Callable[..., Any], *args: Any, **given: Any) -> Any:
     ValueError: log(-1): log needs a positive number; clip it, or use log_sigmoid or logsumexp of the logits
     """
     with deferred() as errors:
-        result = f(*args, **given)
-    if errors and RECORDING.get() is Constant:   # there is no graph to tell by
+        try:
+            result = f(*args, **given)
+        except Exception:
+            raise_first(errors)   # which led to it
+            raise
+    if not errors:
+        return result
+    if RECORDING.get() is Constant:   # there is no graph to tell by
         with recording():
             return guarded(f, *args, **given)
+    if any([not isinstance(x, Value) for x in leaves_of(args)]):   # nor one of plain numbers: of their graph, then
+        try:
+            values = shaped(args, [x if isinstance(x, Value) else literal(to_float(x)) for x in leaves_of(args)])
+        except TypeError:   # they are no numbers
+            pass
+        else:
+            with deferred() as again, suppress(Exception):
+                result, errors = f(*values, **given), again
     settle(errors, [y for y in leaves_of(result) if isinstance(y, Value)])
     return result
+
+
+def raise_first(errors: Sequence[Exception]) -> None:
+    """Raise what the first of the errors says, if there is one: not itself, which would hold itself by its traceback."""
+    if errors:
+        raise type(errors[0])(*errors[0].args) from None
 
 
 def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: bool = True) -> None:
@@ -62,4 +84,4 @@ def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: boo
             except OverflowError:
                 pass
     if all_of_them and dropped < len(errors):
-        raise errors[0]
+        raise_first(errors)

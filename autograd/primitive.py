@@ -158,10 +158,10 @@ class Primitive:
             if ("divide" if math.isinf(y) else "invalid") in _IGNORED.get():
                 return y
             of = ", ".join([f"node {bounded(name)}" for name in names if name is not None])
-            found = type(error)(f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}")
+            told = f"{self.called(*xs)}{of and ' of '}{of}: {self.advice or error}"
             if (errors := _DEFERRED.get()) is None:
-                raise found from None
-            errors.append(found)
+                raise type(error)(told) from None
+            errors.append(type(error)(told))
             return y
 
     def ieee(self, *xs: float) -> float:
@@ -195,7 +195,7 @@ class Primitive:
         token = _CHECKING.set(True)   # rows that a partial makes are not checked: each might make another
         try:
             found = self.partials(self.ieee(*xs), *xs)
-        except Exception:
+        except (Exception, KeyboardInterrupt):   # what they raise, they raise when they are asked
             return
         finally:
             _CHECKING.reset(token)

@@ -73,7 +73,7 @@ def forward(order: Sequence[N], seeds: Mapping[N, Any], local: Local, times: Tim
     tangent = dict(seeds)
     for v in order:
         if any([a in tangent for a in v.args]):
-            for a, d in zip(v.args, local(v)):   # noqa: B905
+            for a, d in zip(v.args, local(v), strict=True):
                 if a in tangent and (term := times(tangent[a], d)) is not None:
                     tangent[v] = tangent[v] + term if v in tangent else term
     return tangent

@@ -34,10 +34,12 @@ __all__ = ["Term", "local_partials", "pullback", "pushforward"]
 Local = Callable[[Any], "list[Term]"]
 
 
-def pullback(order: Sequence[N], seeds: Mapping[N, Any], xs: Iterable[N], symbolic: bool = True) -> dict[N, Any]:
+def pullback(order: Sequence[N], seeds: Mapping[N, Any], xs: Iterable[N], symbolic: bool = True,
+             blame: bool = True) -> dict[N, Any]:
     """The adjoints of `xs` and of all nodes of `order` between them and the seeds, which are the adjoints of the roots.
 
-    They are formulas (Values and plain numbers), or floats if not `symbolic`. FloatingPointError if finite numbers give nan.
+    They are formulas (Values and plain numbers), or floats if not `symbolic`. FloatingPointError if finite numbers give nan,
+    unless it is not to `blame` a node.
     """
     xs = list(xs)
     needed = dependents(order, xs)
@@ -46,23 +48,24 @@ def pullback(order: Sequence[N], seeds: Mapping[N, Any], xs: Iterable[N], symbol
         return found
     local = local_partials(order)
     terms = reverse(order, {v: Term(g) for v, g in seeds.items()}, local, Term.times, needed)
-    if any([math.isnan(terms[x].number) for x in xs if x in terms]):
+    if blame and any([math.isnan(terms[x].number) for x in xs if x in terms]):
         _blame(order, terms, local)
     return {v: term.x if symbolic else term.number for v, term in terms.items()}
 
 
-def pushforward(order: Sequence[N], seeds: Mapping[N, Any], ys: Iterable[N], symbolic: bool = True) -> dict[N, Any]:
+def pushforward(order: Sequence[N], seeds: Mapping[N, Any], ys: Iterable[N], symbolic: bool = True,
+                blame: bool = True) -> dict[N, Any]:
     """The tangents of `ys`, those that there are: Σ ∂y/∂x · seed. The `seeds` are the tangents of the variables x.
 
-    They are formulas (Values and plain numbers), or floats if not `symbolic`. FloatingPointError if finite numbers give nan.
-    One that is not finite comes from the adjoints: what counts nothing in y, a sweep from below cannot know.
+    They are formulas or floats, and nan is an error, as of `pullback`. One that is not finite comes from the adjoints: what
+    counts nothing in y, a sweep from below cannot know.
     """
     found = forward(order, seeds, *_plain(symbolic))
-    return {y: found[y] if _finite([found[y]]) else _by_adjoints(order, seeds, y, symbolic) for y in ys if y in found}
+    return {y: found[y] if _finite([found[y]]) else _by_adjoints(order, seeds, y, symbolic, blame) for y in ys if y in found}
 
 
-def _by_adjoints(order: Sequence[N], seeds: Mapping[N, Any], y: N, symbolic: bool) -> Any:
-    adjoint = pullback(order, {y: 1.0}, seeds, symbolic)
+def _by_adjoints(order: Sequence[N], seeds: Mapping[N, Any], y: N, symbolic: bool, blame: bool) -> Any:
+    adjoint = pullback(order, {y: 1.0}, seeds, symbolic, blame)
     terms = [Term.times(Term(t, by_kind=isinstance(t, PLAIN) and t == 0), Term(adjoint[x]))
              for x, t in seeds.items() if x in adjoint]
     total = reduce(operator.add, [term for term in terms if term], Term(0.0))

@@ -20,7 +20,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from autograd import Value, log, no_grad, relu, softmax, sqrt, tanh
+from autograd import Value, log, no_grad, relu, softmax, sqrt, step, tanh, where
 from autograd.compiler import Compiled, TraceError
 from nn import (
     ACTIVATIONS,
@@ -866,3 +866,29 @@ def test_an_epoch_with_a_callback_draws_no_random_numbers() -> None:
         fit(MLP(3, [1], rng=0), X, REALS, epochs=3, compiled=compiled, callbacks=[watch])
         drawn.append(watch.drawn)
     assert drawn[0] == drawn[1]
+
+
+class Guarded(Module):
+    """w·√x above 0, and w·x elsewhere: √x has no number there."""
+
+    def __init__(self) -> None:
+        self.w = Value(0.5, label="w")
+
+    def forward(self, x: Any) -> Any:
+        return where(step(x[0]), sqrt(x[0]), x[0]) * self.w
+
+
+@pytest.mark.parametrize("compiled", [False, "numpy", "llvm"])
+def test_where_guards_a_model_in_fit_and_predict(compiled: Any) -> None:
+    if compiled == "llvm":
+        pytest.importorskip("llvmlite")
+    X = np.linspace(-2.0, 2.0, 9)[:, None]
+    y = np.where(X[:, 0] > 0, np.sqrt(np.abs(X[:, 0])), X[:, 0])
+    model = Guarded()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = fit(model, X, y, loss=mse, optimizer=SGD(model.parameters(), 0.1), epochs=60, compiled=compiled)
+    assert history["loss"][-1] < 1e-6 and model.w.data == pytest.approx(1.0, abs=1e-3)
+    for rows in (1, 10, 100, 20_000):
+        found = forward(model, Examples.of(np.full((rows, 1), -2.0)))(Examples.of(np.full((rows, 1), -2.0)))
+        assert np.shape(found) == (rows,) and found[0] == found[-1] == -2.0 * model.w.data

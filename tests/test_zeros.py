@@ -207,7 +207,8 @@ def test_products_that_overflow_alone_do_not_overflow_within_another() -> None:
     def entropy(x: Any) -> Any:
         return x * log(x)
     for x in (1e-300, 1e-200):
-        of_compiled: list[Callable[[float], Any]] = [compile_function(hessian(entropy), backend=backend) for backend in backends()]
+        of_compiled: list[Callable[[float], Any]] = [
+            compile_function(hessian(entropy), backend=backend) for backend in backends()]
         for second in (hessian(entropy), lambda x: jvp(grad(entropy), x, 1.0)[1],
                        *of_compiled):
             assert second(x) == pytest.approx(1 / x, rel=1e-15)

@@ -46,7 +46,7 @@ def eager_gradients(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[A
         p.grad = 0.0
     total = 0.0
     for x, y in zip(xs, ys, strict=True):
-        L = guarded(lambda x=x, y=y: loss_of(loss, model(x), y))
+        L = guarded(lambda x, y=y: loss_of(loss, model(x), y), x)
         L.backward()
         total += L.data
     return total, [p.grad for p in parameters]

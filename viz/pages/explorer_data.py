@@ -62,7 +62,8 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
     where = {edge: e for e, edge in enumerate(edges)}
     right, wrong = trace(order, edges), trace(order, impatient(order, edges))
     rows, row_of = _rows(order, names)
-    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False) for x in variables]
+    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False)
+                for x in variables]
     found = {
         "nodes": [{
             "name": symbols[v], "full": whole(str(v.label or "")), "op": v.op.symbol if v.op else "",
