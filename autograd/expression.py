@@ -21,7 +21,7 @@ from typing import Any
 
 from . import functions, primitives
 from .conversion import bounded
-from .primitive import PRIMITIVES, Primitive, deferred
+from .primitive import PRIMITIVES, Primitive, deferred, pending
 from .value import Value
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
@@ -85,8 +85,11 @@ class Expression:
 
     def _apply(self, function: Callable[..., Any], args: list[Any], at: int) -> Any:
         try:
+            before = len(pending())
             with nullcontext() if any([isinstance(x, Value) for x in args]) else deferred(False):   # of numbers, at once
                 y = function(*args)
+            if errors := pending()[before:]:
+                pending()[before:] = [ExpressionError(str(error), self.text, at) for error in errors]
             if isinstance(y, complex):
                 raise ValueError("a negative number has no real power of a fraction")
         except OverflowError:

@@ -7,7 +7,7 @@ nan is taken, by the result or by anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -55,13 +55,18 @@ def guarded(f: Callable[..., Any], *args: Any, **given: Any) -> Any:
     return result
 
 
-def raise_first(errors: Sequence[Exception]) -> None:
-    """Raise what the first of the errors says, if there is one: not itself, which would hold itself by its traceback."""
+def raise_first(errors: list[Exception]) -> None:
+    """Raise the first of the errors, if there is one, and keep none: a frame in its traceback would hold it in a cycle."""
     if errors:
-        raise type(errors[0])(*errors[0].args) from None
+        error = errors[0]
+        errors.clear()
+        try:
+            raise error
+        finally:
+            del error
 
 
-def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: bool = True) -> None:
+def settle(errors: list[Exception], roots: Iterable[Value], all_of_them: bool = True) -> None:
     """Raise what an operation raised that the roots need; or, if `all_of_them` have to be told by these graphs, the first
     error of an operation that is not in them: a branch may depend on it."""
     if not errors:
@@ -78,8 +83,8 @@ def settle(errors: Sequence[Exception], roots: Iterable[Value], all_of_them: boo
                 v.op.value(*[a._data for a in v.args])
             except (ValueError, ZeroDivisionError):
                 if v in needed:
-                    with deferred(False):
-                        v.op.evaluate(*[a._data for a in v.args], names=[a.label for a in v.args])
+                    called = v.op.called(*[a._data for a in v.args])
+                    raise_first([error for error in errors if called in str(error)] or [*errors])
                 dropped += 1
             except OverflowError:
                 pass

@@ -16,7 +16,7 @@ from typing import Any
 from .conversion import bounded, to_float
 from .form import ALIASES, Call, Formula, UnreadableError, read
 
-__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "no_pole", "primitive"]
+__all__ = ["PRIMITIVES", "Primitive", "by_ufunc", "carry", "deferred", "errstate", "no_pole", "pending", "primitive"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 _BY_UFUNC: dict[str, Primitive] = {}   # numpy's name of a function → the row that is this function
@@ -61,6 +61,11 @@ def deferred(on: bool = True) -> Iterator[list[Exception]]:
         yield errors
     finally:
         _DEFERRED.reset(token)
+
+
+def pending() -> list[Exception]:
+    """What was deferred until now."""
+    return _DEFERRED.get() or []
 
 
 def no_pole(*xs: float) -> float:

@@ -209,7 +209,7 @@ class Plan:
 
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
-        made: list[Any] = [None] * (2 + len(self.wrt))   # and at its end those beside the outputs
+        made: list[Any] = [None] * sum([piece.place != HIDDEN for piece in self.pieces])
         start = 0
         for _, k, like, size, shape in self.pieces:
             part = found[start:start + size]
@@ -225,7 +225,7 @@ class Plan:
 
     def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
-        made: list[Any] = [None] * (2 + len(self.wrt))
+        made: list[Any] = [None] * sum([piece.place != HIDDEN for piece in self.pieces])
         places = {True: 0, False: 0}
         for summed, k, like, size, shape in self.pieces:
             start = places[summed]

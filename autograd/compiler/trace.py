@@ -189,7 +189,7 @@ def cut(outputs: Any, arguments: list[Any]) -> tuple[Any, list[Any]]:
             [shaped(x, [made[v] for v in leaves_of(x)]) for x in arguments])
 
 
-def rebuild(roots: Iterable[Value], made: dict[Value, Value], errors: Sequence[Exception] = ()) -> None:
+def rebuild(roots: Iterable[Value], made: dict[Value, Value], errors: list[Exception] | None = None) -> None:
     """Make the roots anew, and what they need, out of what `made` has in place of some nodes: from their arguments, and a
     derivative from what it is a derivative of, so that it is right for the new numbers, or raises. `errors` are those that
     were deferred."""
@@ -198,7 +198,7 @@ def rebuild(roots: Iterable[Value], made: dict[Value, Value], errors: Sequence[E
         if v not in made:
             derivation, _ = v.origin
             rebuild(derivation.inputs(), made, errors)
-            settle(errors, [made[y] for y in derivation.roots()], all_of_them=False)
+            settle(errors or [], [made[y] for y in derivation.roots()], all_of_them=False)
             found = derivation.again(made)
             made |= {u: found[u.origin[1]] for u in derived if u.origin[0] is derivation}
     for v in inner:
