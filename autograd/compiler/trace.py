@@ -14,7 +14,7 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from ..conversion import TraceError
@@ -251,13 +251,16 @@ def _shown(ys: Sequence[Value], order: Sequence[Value]) -> set[Value]:
     """The nodes whose infinity makes an output infinite or nan, or is dropped by a `where`."""
     shown = set(ys)
     for v in reversed(order):
-        if v.op and v in shown:
+        if v.op is add or v.op is mul:   # nearly all
+            if v in shown:
+                shown.update(v.args)
+        elif v.op and v in shown:
             known = tuple([a._data if a.constant else 0.5 for a in v.args])
             shown.update([a for i, a in enumerate(v.args) if a not in shown and _passes_on(v.op, i, known)])
     return shown
 
 
-@cache
+@lru_cache(4096)
 def _passes_on(op: Primitive, i: int, xs: tuple[float, ...]) -> bool:
     """Whether op(*xs) is finite for no infinite argument i."""
     if op is where:
