@@ -9,7 +9,7 @@ from .faults import check_unchanged
 from .graph import topological
 from .primitive import Primitive
 
-__all__ = ["Copied", "assembled", "one_assembled", "taken_apart"]
+__all__ = ["Copied", "assembled", "one_assembled", "taken_apart", "with_origins"]
 
 _new = object.__new__
 
@@ -46,7 +46,7 @@ class Copied:
         return v
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        order = _with_origins([self])
+        order = with_origins([self])
         for v in order:
             if id(v) not in memo:
                 memo[id(v)] = v.__copy__()
@@ -59,7 +59,7 @@ class Copied:
         return memo[id(self)]
 
 
-def _with_origins(roots: Sequence[Any]) -> list[Any]:
+def with_origins(roots: Sequence[Any]) -> list[Any]:
     """The nodes below the roots, and below what those that are derivatives were derived from."""
     order: list[Any] = []
     known: set[Any] = set()
@@ -75,7 +75,7 @@ def taken_apart(roots: Sequence[Any], result: type) -> tuple[Any, ...]:
     """The graph below `roots` in columns, for pickle: `assembled` puts it together, of nodes that are a `result`.
 
     If these are symbols their numbers are left out, and it does not matter what was assigned to a leaf."""
-    order = _with_origins(roots)
+    order = with_origins(roots)
     known = not getattr(result, "symbolic", False)
     if known:
         check_unchanged(order)

@@ -16,7 +16,7 @@ from threading import RLock
 from typing import Any
 
 from ..conversion import TraceError, bounded, to_float
-from ..copies import assembled, taken_apart
+from ..copies import assembled, taken_apart, with_origins
 from ..forks import not_while_held
 from ..structure import leaves_of, shape_of, shaped, variables
 from ..value import Value, literal
@@ -195,6 +195,9 @@ class Compiled:
         """The inputs of which the outputs need no number, in words. (Of a list, some may be idle, as a network's weights.)"""
         needed = {v for y in (*self._function.order, *self._function.ys) for v in (y, *y.args)}
         lost = [(i, leaves[0]) for i, leaves in enumerate(self._function.leaves) if leaves and needed.isdisjoint(leaves)]
+        if lost:   # the derivative of 3x is a number, and of a graph that has x
+            needed = set(with_origins(self._function.ys))
+            lost = [(i, v) for i, v in lost if needed.isdisjoint(self._function.leaves[i])]
         named = ", ".join([f"input {i}" + (f" ({bounded(v.label)})" if v.label is not None else "") for i, v in lost[:3]])
         return named + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
 

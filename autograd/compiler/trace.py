@@ -151,7 +151,7 @@ def run(f: Callable[[], Any], symbols: Iterable[Symbol]) -> Any:
         kind = type(v)
         if kind is _GuardedResult:
             v.__class__ = SymbolicResult
-            rest.extend(v.args)
+            rest.extend(v.args if not hasattr(v, "origin") else [*v.args, *v.origin[0].inputs()])
         elif kind is _GuardedSymbol:
             v.__class__ = Symbol
     return outputs
