@@ -39,7 +39,7 @@ from .reading import chance_kept, generators, snapshot, unchanged
 
 __all__ = ["CompiledDescent", "check_targets", "forward"]
 
-_FEWEST, _MOST, _SOON = 2, 10, 100_000   # examples that are compared; nodes of all of them
+_FEWEST, _MOST, _SOON = 2, 10, 30_000   # examples that are compared; nodes of all of them
 _WORTH, _IN_VAIN = 100, 10   # examples between two compilations that pay; how often there may be fewer
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
@@ -95,10 +95,10 @@ class CompiledDescent:
                 return   # what has changed does not matter
             self.in_vain = self.in_vain + 1 if self.inputs and self.since < _WORTH else 0
             self.L, self.inputs, self.since = L, inputs, 0
-            for i in self._witnesses(nodes):
-                if told := self._differs(i, self.parameters):
+            self.f = Compiled(self.L, [self.parameters, *self.inputs], batch=(1, 2), reduce="sum", backend=self.backend)
+            for k, i in enumerate(self._witnesses(nodes)):
+                if told := self._differs(i, [] if k else self.parameters):
                     raise TraceError(told)
-        self.f = Compiled(self.L, [self.parameters, *self.inputs], batch=(1, 2), reduce="sum", backend=self.backend)
 
     def _arrays(self, examples: Examples) -> tuple[Array, Array]:
         y = _encoded(self.loss, self.output, examples.y)
@@ -120,17 +120,19 @@ class CompiledDescent:
         return [places[round(j)] for j in np.linspace(0, len(places) - 1, k)]
 
     def _differs(self, i: int, xs: Sequence[Value] = ()) -> str:
-        """How the loss of example i, and its slopes by the parameters `xs`, differ from what was traced; "" if they do not."""
+        """How the loss of example i, and its slopes by the parameters `xs`, differ from what was traced; "" if they do not.
+
+        Where compiled code gives the same, all is well; else the graph that was traced tells exactly."""
         x, y, rows = self.examples.row(i), self.examples.y[i].tolist(), self.examples.take([i])
         numbers = [part[0].tolist() for part in self._arrays(rows)]
         told = ""
         with suppress(Exception), chance_kept(self.generators):   # what has no number is told when it is trained on
             model, loss = _copy((self.model, self.loss), self.parameters)
             true = of_function(lambda: loss_of(loss, model(x), y), xs)
-            if not xs:   # compiled, it is sooner told that all is well
-                found = self.f(np.array([p.data for p in self.parameters]), *[np.array([part]) for part in numbers])
-                if abs(found - true[0][0]) <= 1e-9 * abs(found):
-                    return ""
+            theta = np.array([p.data for p in self.parameters])
+            found, g = self.f.value_and_grad(theta, *[np.array([part]) for part in numbers])
+            if abs(found - true[0][0]) <= 1e-9 * abs(found) and not (xs and abs(g - true[1]).max() > 1e-9 * abs(g).max()):
+                return ""
             told = different(true, *of_trace([self.L], [*chain(*self.inputs)], [*chain(*numbers)], xs))
         return told and (f"the model and the loss are not what was traced: of X[{i}], y[{i}] = {bounded(y)}, the {told}; they "
                          "ask for what a traced value has not (its type, its text, its place in a dict), catch a TraceError, "
