@@ -225,7 +225,7 @@ def _finite(numbers: Sequence[float], relative: float, absolute: float = 0.0) ->
 
 # ---- JAX and PyTorch: to fewer digits, since their own functions are good to fewer
 
-RELATIVE = 1e-9
+RELATIVE, ABSOLUTE = 1e-9, 1e-30   # what is 0 here may be a few rounding errors there
 
 
 def _names(library: Any, of: Sequence[str]) -> dict[str, Row]:
@@ -261,11 +261,11 @@ def _by_jax(order: int) -> Asked:
             return graph(*at) * 1.0
         if order == 1:
             value, slopes = jax.value_and_grad(g)(at)
-            return _finite([float(value), *slopes.tolist()], RELATIVE)
+            return _finite([float(value), *slopes.tolist()], RELATIVE, ABSOLUTE)
         if order == 2:
-            return _finite(jax.hessian(g)(at).ravel().tolist(), RELATIVE)
+            return _finite(jax.hessian(g)(at).ravel().tolist(), RELATIVE, ABSOLUTE)
         tensor = jax.jacfwd(jax.hessian(g))(at)
-        return _finite([d for i in range(len(xs)) for d in tensor[i, i].tolist()], RELATIVE)
+        return _finite([d for i in range(len(xs)) for d in tensor[i, i].tolist()], RELATIVE, ABSOLUTE)
     return ask
 
 
@@ -277,10 +277,7 @@ def _torch() -> tuple[dict[str, Row], dict[str, Row]]:
         return lambda *xs: function(*[torch.as_tensor(x, dtype=torch.float64) if isinstance(x, float) else x for x in xs])
     leaves = {**OPERATORS, **{name: tensors(function) for name, function in _names(torch, _ALIKE).items()},
               "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), "rint": torch.round, **_names(torch, ("erf", "erfc"))}
-    special = torch.special
-    rows = {"sigmoid": torch.sigmoid, "lgamma": torch.lgamma, "digamma": torch.digamma,
-            "trigamma": lambda x: special.polygamma(1, x)}
-    return leaves, rows
+    return leaves, {"sigmoid": torch.sigmoid}   # its digamma and polygamma have nine digits: the array forms have more
 
 
 def _by_torch(order: int) -> Asked:
@@ -298,9 +295,10 @@ def _by_torch(order: int) -> Asked:
         z = Evaluator(y, xs, leaves, rows, lambda x: torch.tensor(x, dtype=torch.float64))(*at)
         rows_of = slopes(z)
         if order == 1:
-            return _finite([float(z), *map(float, rows_of)], RELATIVE)
+            return _finite([float(z), *map(float, rows_of)], RELATIVE, ABSOLUTE)
         matrix = [slopes(d) for d in rows_of]
-        return _finite([float(d) for i, row in enumerate(matrix) for d in (row if order == 2 else slopes(row[i]))], RELATIVE)
+        found = [d for i, row in enumerate(matrix) for d in (row if order == 2 else slopes(row[i]))]
+        return _finite([*map(float, found)], RELATIVE, ABSOLUTE)
     return ask
 
 
