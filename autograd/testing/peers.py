@@ -25,7 +25,8 @@ __all__ = ["Exact", "differences", "peers"]
 
 Row = Callable[..., Any]
 Asked = Callable[[Callable[..., Any], tuple[Any, ...], Value, list[Value]], Outcome]
-STEP = 1e-4   # of differences, relative to numbers beyond 1; one of half the size says how good they are
+STEP = 1e-4   # of differences, relative to numbers beyond 1; one of half the size says how good they are,
+FAR = 1e4     # up to inputs of this size: a step that is longer than 1 may pass over all that a function does
 
 
 def _sides(y: Value) -> list[bool]:
@@ -37,7 +38,7 @@ def _sides(y: Value) -> list[bool]:
         if v.op and v.op.kink:
             with errstate(invalid="ignore", divide="ignore"):
                 distance = float(v.op.kink(*[a._data for a in v.args]))
-            if not abs(distance) > 1e-9:
+            if not abs(distance) > 1e-9 * max(1.0, *[abs(a._data) for a in v.args]):   # of a whole number 1e122, all are near
                 raise Unjudged(f"{v!r} is at a kink")
             sides.append(distance > 0)
     return sides
@@ -59,6 +60,8 @@ def _way(name: str, order: int, ask: Asked) -> Way:
 def _by_differences(order: int) -> Asked:
     def ask(f: Callable[..., Any], args: tuple[Any, ...], y: Value, xs: list[Value]) -> Outcome:
         at, sides = leaves_of(args), _sides(y)
+        if max(map(abs, at), default=0.0) > FAR:
+            raise Unjudged("a step would be too long")
 
         def below(inputs: Sequence[float]) -> list[float]:
             """What is differentiated: the value, or the gradient."""
@@ -277,7 +280,8 @@ def _torch() -> tuple[dict[str, Row], dict[str, Row]]:
         return lambda *xs: function(*[torch.as_tensor(x, dtype=torch.float64) if isinstance(x, float) else x for x in xs])
     leaves = {**OPERATORS, **{name: tensors(function) for name, function in _names(torch, _ALIKE).items()},
               "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), "rint": torch.round, **_names(torch, ("erf", "erfc"))}
-    return leaves, {"sigmoid": torch.sigmoid}   # its digamma and polygamma have nine digits: the array forms have more
+    rows = {"sigmoid": torch.sigmoid, "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x))}   # forms with kinks at 0
+    return leaves, rows   # its digamma and polygamma have nine digits: the array forms have more
 
 
 def _by_torch(order: int) -> Asked:
