@@ -7,6 +7,7 @@ from typing import Any
 
 from .derive import grad
 from .graph import topological
+from .primitive import errstate
 from .structure import leaves_of, shaped, variables
 from .sweep import numbers
 from .value import Value
@@ -76,10 +77,17 @@ def _compare(f: Callable[..., Any], args: Sequence[Any], eps: float, atol: float
         _compare(gradient, args, eps, atol, rtol, order - 1, "the second derivative")
 
 
+def _at_kink(v: Value, eps: float) -> bool:
+    """Whether differences of v's row would step over a kink."""
+    assert v.op is not None
+    with errstate(invalid="ignore", divide="ignore"):
+        return v.op.kink is not None and not abs(float(v.op.kink(*[a.data for a in v.args]))) > 2 * eps
+
+
 def culprit(y: Value, eps: float, atol: float, rtol: float) -> str:
     """The end of a message: the first node whose own partials disagree with differences of its own value, if there is one."""
     for v in topological(y):
-        if v.op is not None:
+        if v.op is not None and not _at_kink(v, eps):
             numeric = differences(v.op, [a.data for a in v.args], eps)[0]
             for k, (d, n) in enumerate(zip(numbers(v), numeric, strict=True)):
                 if not v.args[k].constant and not abs(d - n) <= atol + rtol * abs(n):

@@ -255,13 +255,15 @@ def _cauchy(x: Any) -> Any:
 def _inversion(a: float, b: float) -> float:
     s = _scale(a, b)
     h = math.hypot(s * a, s * b)
-    return s * (s * a / h) / h
+    t = 2.0 ** 600 if abs(s * a) < min(1.0, 1e-290 * h) else 1.0   # so that a/h is not subnormal on the way
+    return t * (s * a) / h / h * (s / t)
 
 
 def _inversion_array(xp: Any, a: Any, b: Any) -> Any:
     s = _scale_array(xp, a, b)
     h = xp.hypot(s * a, s * b)
-    return s * (s * a / h) / h
+    t = xp.where(xp.abs(s * a) < xp.minimum(1.0, 1e-290 * h), 2.0 ** 600, 1.0)
+    return t * (s * a) / h / h * (s / t)
 
 
 def _inverted(a: Any, b: Any) -> tuple[Any, Any]:

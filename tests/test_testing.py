@@ -319,14 +319,16 @@ def test_networks_train(program: Program) -> None:
     assert len(program.at) >= 3
 
 
-def test_hypothesis_knows_values_by_its_entry_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["", "from autograd.testing import points; ", "import autograd.testing as t; t.points; "])
+def test_hypothesis_knows_values_by_its_entry_point(tmp_path: Path, first: str) -> None:
+    """Whichever is imported first."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     info = tmp_path / "xigrad_of_the_test-1.dist-info"
     info.mkdir()
     lines = [f"{name} = {target}" for name, target in project["entry-points"]["hypothesis"].items()]
     (info / "entry_points.txt").write_text("[hypothesis]\n" + "\n".join(lines))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: xigrad-of-the-test\nVersion: 1\n")
-    code = ("from hypothesis import find, strategies as st; import sys; assert 'autograd' in sys.modules; "
+    code = (first + "from hypothesis import find, strategies as st; import sys; assert 'autograd' in sys.modules; "
             "from autograd import Value; print(find(st.from_type(Value), lambda v: v.data > 1).data)")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
@@ -443,3 +445,15 @@ def test_stable_forms_are_the_plain_ones() -> None:
     assert_same(tanh, lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)), at, order=2, atol=1e-14)
     assert_derivative(asin, lambda x: 1 / math.sqrt(1 - x * x), at=[-0.5, 0.0, 0.75], second=lambda x: x / (1 - x * x) ** 1.5)
     assert hessian(lambda x: x * x)(1.0) == 2.0
+
+
+def test_points_may_be_values_and_backends_one_name() -> None:
+    assert_derivative(exp, exp, at=[Value(1.0), Value(2.0)])
+    assert_gradients(lambda x, y: x * y, at=(Value(1.0), 2.0), backends="python")
+    with pytest.raises(ValueError, match="backend='pyhton'"):
+        assert_gradients(exp, at=1.0, backends="pyhton")
+
+
+def test_a_kink_is_not_blamed() -> None:
+    with pytest.raises(AssertionError, match="partials of all nodes agree"):
+        assert_derivative(relu, lambda x: 0.5, at=0.0)

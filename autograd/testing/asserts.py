@@ -2,7 +2,7 @@
 
 What they have in common: `at` is one point or many. A number is a point of a function of one number, a tuple is a point with
 one part for each argument, and anything else that can be gone through (a list, an array, a range) holds points. A function of
-one list has its points in tuples, as in `at=([1.0, 2.0],)`.
+one list has its points in tuples, as in `at=([1.0, 2.0],)`. Of Values the numbers are taken.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 from ..check import culprit
+from ..compiler.backends.choose import check
 from ..conversion import TraceError, bounded
-from ..structure import leaves_of
+from ..structure import leaves_of, shaped
 from ..value import Value
 from .compare import clusters, compared, ulps
 from .peers import differences
@@ -47,8 +48,9 @@ def assert_derivative(f: Callable[..., Any], analytic: Callable[..., Any], at: A
     >>> assert_derivative(sigmoid, lambda x: sigmoid(x), at=[0.0, 1.0])
     Traceback (most recent call last):
     AssertionError: the derivative of sigmoid is off at 2 of 2 points, most at 1.0: 0.19661193324148185, where the analytic \
-one is 0.7310585786300049, 4.81e+15 ulp away; the partials of all nodes agree with differences
+one is 0.7310585786300049, 4.81e+15 ulp away; to seven digits the partials of all nodes agree with differences
     """
+    __tracebackhide__ = True   # pytest shows the test, not this
     formulas = [(1, analytic), *([(2, second)] if second else [])]
     wrong: list[tuple[float, str, str, Value]] = []
     points = _points(at)
@@ -86,6 +88,7 @@ def assert_same(f: Callable[..., Any], g: Callable[..., Any], at: Any, *, order:
     AssertionError: the value of <lambda> and of softplus differs at 1 of 2 points, most at -40.0: 0.0 and \
 4.248354255291589e-18, 5.51e+15 ulp apart
     """
+    __tracebackhide__ = True   # pytest shows the test, not this
     wrong: list[tuple[float, str, str]] = []
     points = _points(at)
     for args in points:
@@ -107,12 +110,13 @@ def assert_same(f: Callable[..., Any], g: Callable[..., Any], at: Any, *, order:
                              f"most at {where}")
 
 
-def assert_gradients(f: Callable[..., Any], at: Any = None, *, order: int = 2, backends: Sequence[str] | None = None) -> None:
+def assert_gradients(f: Callable[..., Any], at: Any = None, *, order: int = 2,
+                     backends: str | Sequence[str] | None = None) -> None:
     """Every way to the derivatives of f agrees with every other, at every point: the same numbers, or the same type of error.
 
     f          a function that gives one number; a `Program` has a point of its own, if none is given
     order      1 compares value and gradient, 2 the second derivatives too, 3 also ∂³f/∂x²∂y
-    backends   of compiled ways: those that are installed, unless given
+    backends   of compiled ways: those that are installed, unless given; ValueError for one that there is not
 
     The ways: reverse mode by `backward`, `grad` and `vjp`, forward mode, graphs of derivatives, derivatives of functions,
     compiled graphs and traced functions on every backend, alone and in a batch, and differences. Numbers may be as far apart as
@@ -122,6 +126,10 @@ def assert_gradients(f: Callable[..., Any], at: Any = None, *, order: int = 2, b
     >>> from autograd import relu, tanh
     >>> assert_gradients(lambda x, y: tanh(x * y) + relu(x), at=[(0.5, 2.0), (0.0, 1.0)], backends=["python"])
     """
+    __tracebackhide__ = True   # pytest shows the test, not this
+    backends = [backends] if isinstance(backends, str) else backends
+    for backend in backends or ():
+        check(backend)
     for args in _points(at) if at is not None else [f.args]:  # type: ignore[attr-defined]
         y = None
         with suppress(ArithmeticError, ValueError):   # which all ways must raise
@@ -140,11 +148,14 @@ def assert_gradients(f: Callable[..., Any], at: Any = None, *, order: int = 2, b
 # ---- points and numbers
 
 def _points(at: Any) -> list[tuple[Any, ...]]:
+    def plain(x: Any) -> Any:
+        """With the numbers of Values: what is tested makes its own."""
+        return shaped(x, [v.data if isinstance(v, Value) else v for v in leaves_of(x)])
     if isinstance(at, tuple):
-        return [at]
+        return [plain(at)]
     if isinstance(at, (dict, Value)) or not isinstance(at, Iterable) or getattr(at, "ndim", 1) == 0:
-        return [(at,)]
-    points = [point if isinstance(point, tuple) else (point,) for point in at]
+        return [(plain(at),)]
+    points = [plain(point) if isinstance(point, tuple) else (plain(point),) for point in at]
     if not points:
         raise ValueError("at holds no point: nothing would be tested")
     return points
@@ -220,4 +231,4 @@ def _blamed(y: Value) -> str:
             return ""
         if found:
             return found
-    return "; the partials of all nodes agree with differences"
+    return "; to seven digits the partials of all nodes agree with differences"

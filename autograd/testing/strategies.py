@@ -112,8 +112,3 @@ def networks(inputs: int = 2, widths: Sequence[int] = (2, 1)) -> st.SearchStrate
         return st.builds(network, st.just(sizes), st.lists(st.floats(-1, 1), min_size=n, max_size=n),
                          st.sampled_from(ACTIVATIONS), st.sampled_from(LOSSES))
     return st.tuples(*[st.integers(1, n) for n in (inputs, *widths)]).flatmap(of_sizes)
-
-
-def _hypothesis_setup_hook() -> None:
-    """What hypothesis calls when it is imported: `st.from_type(Value)` is `values()`."""
-    st.register_type_strategy(Value, values())

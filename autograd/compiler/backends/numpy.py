@@ -246,8 +246,8 @@ class NumpyProgram:
         self.lines.append(f"{call.name}({', '.join([self._operand(i, x, names) for x in call.args])}, out={into})")
 
     def _reductions(self, i: Apply, formula: Call) -> tuple[dict[Call, str], set[Call]]:
-        """Of max(max(x0, x1), x2) … that is one statement over arguments that lie side by side: the arguments, and the
-        calls inside, which then need none."""
+        """Of max(max(x0, x1), x2) … that is one statement over arguments that lie side by side, where the result does: the
+        arguments, and the calls inside, which then need none."""
         uses = Counter([x for call in calls(formula) for x in call.args if isinstance(x, Call)])
         reduced: dict[Call, str] = {}
         inside: set[Call] = set()
@@ -260,8 +260,8 @@ class NumpyProgram:
             arguments = [x, *[link.args[1] for link in reversed(chain)]]
             places = [y.place for y in arguments if isinstance(y, Argument)]
             spaces = {i.args[place][0] for place in places}
-            if len(places) == len(arguments) > 2 and len(spaces) == 1:
-                reduced[call] = self._rows(spaces.pop(), np.stack([i.args[place][1] for place in places], axis=1))
+            if len(places) == len(arguments) > 2 and spaces == {i.shared}:
+                reduced[call] = self._rows(i.shared, np.stack([i.args[place][1] for place in places], axis=1))
                 inside.update(chain[1:])
         return reduced, inside
 
