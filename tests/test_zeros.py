@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
@@ -73,11 +74,9 @@ THREE = [(0.5, 0.0, 1.0), (0.0, 0.5, 2.0), (1.0, 1.0, 1.0), (-1.0, math.nan, 0.0
 
 def written(text: str) -> tuple[Callable[..., Any], list[tuple[float, ...]]]:
     """A function of the text, and the points that there are for so many arguments."""
-    names = [x for x in "xyz" if x in text.replace("exp", "").replace("xlogy", "").replace("max", "").replace("hypot", "")
-             .replace("relu", "").replace("where", "").replace("array", "")]
-    names = ["x", "y", "z"][:1 + max(["xyz".index(name) for name in names], default=0)]
+    n = len(set(re.findall(r"\b[xyz]\b", text)))
     points: list[Any] = [ONE, TWO, THREE]
-    return eval(f"lambda {', '.join(names)}: {text}", dict(NAMES)), points[len(names) - 1]
+    return eval(f"lambda {', '.join('xyz'[:n])}: {text}", dict(NAMES)), points[n - 1]
 
 
 def disagreements(f: Callable[..., Any], at: tuple[float, ...], order: int, among: tuple[str, ...]) -> Iterator[str]:
