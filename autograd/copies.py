@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .faults import check_unchanged
 from .graph import topological
 from .primitive import Primitive
 
-__all__ = ["Copied", "assembled", "one_assembled", "taken_apart", "with_origins"]
+__all__ = ["Copied", "assembled", "beyond", "one_assembled", "taken_apart", "with_origins"]
 
 _new = object.__new__
 
@@ -61,14 +61,18 @@ class Copied:
 
 def with_origins(roots: Sequence[Any]) -> list[Any]:
     """The nodes below the roots, and below what those that are derivatives were derived from."""
-    order: list[Any] = []
-    known: set[Any] = set()
-    while more := topological(*[v for v in roots if v not in known], stop=known):
-        known.update(more)
-        order += more
-        derivations = {id(v.origin[0]): v.origin[0] for v in more if hasattr(v, "origin")}
-        roots = [v for derivation in derivations.values() for v in derivation.inputs()]
-    return order
+    order = topological(*roots)
+    return order + beyond(order)
+
+
+def beyond(order: Sequence[Any], stop: Iterable[Any] = ()) -> list[Any]:
+    """The nodes that derivatives in `order` were derived from, beyond `order` and `stop`, arguments before results."""
+    known, more, new = {*order, *stop}, list[Any](), order
+    while derivations := {id(v.origin[0]): v.origin[0] for v in new if hasattr(v, "origin")}.values():
+        new = topological(*[v for by in derivations for v in by.inputs() if v not in known], stop=known)
+        known.update(new)
+        more += new
+    return more
 
 
 def taken_apart(roots: Sequence[Any], result: type) -> tuple[Any, ...]:

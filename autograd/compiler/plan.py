@@ -82,6 +82,7 @@ class Plan:
 
     shared, varying   positions of the arguments, in the order of the program's inputs: all vary if there is no batch
     xs                the Values by which it differentiates
+    shown             how many of the pieces a call gives
     pieces            the program's outputs: first those that are summed over the batch, then those of each example
     """
 
@@ -102,6 +103,7 @@ class Plan:
         parts += [(False, HIDDEN, f.condition)] * (f.condition is not None)
         parts.sort(key=lambda part: not part[0])
         self.pieces = [Piece(*part, len(leaves_of(part[2])), shape_of(part[2])) for part in parts]
+        self.shown = sum([piece.place != HIDDEN for piece in self.pieces])
         self.xs = [v for piece in self.pieces if piece.place > 0 for v in f.leaves[self.wrt[piece.place - 1]]]
         with collector_off():
             ends, widths = self._ends(), [len(f.leaves[i]) for i in self.varying]
@@ -209,7 +211,7 @@ class Plan:
 
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
-        made: list[Any] = [None] * sum([piece.place != HIDDEN for piece in self.pieces])
+        made: list[Any] = [None] * self.shown
         start = 0
         for _, k, like, size, shape in self.pieces:
             part = found[start:start + size]
@@ -225,7 +227,7 @@ class Plan:
 
     def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
-        made: list[Any] = [None] * sum([piece.place != HIDDEN for piece in self.pieces])
+        made: list[Any] = [None] * self.shown
         places = {True: 0, False: 0}
         for summed, k, like, size, shape in self.pieces:
             start = places[summed]

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from ..conversion import TraceError
+from ..copies import beyond
 from ..forks import in_forked_child
 from ..graph import topological
 from ..guard import settle
@@ -224,11 +225,7 @@ def condition(ys: Sequence[Value], order: Sequence[Value], stop: Collection[Valu
     what was differentiated and is not needed otherwise; and of those whose pole no output would show, as in 1/(1/x) at 0.
     With the nodes that it needs beyond the `order` of the outputs, in topological order.
     """
-    known, more, new = {*order, *stop}, [], order
-    while derivations := {id(v.origin[0]): v.origin[0] for v in new if hasattr(v, "origin")}.values():
-        new = topological(*[v for by in derivations for v in by.inputs() if v not in known], stop=known)
-        known.update(new)
-        more += new
+    more: list[Value] = beyond(order, stop)
     found = [v for v in more if _may_fail(v)]
     poles = [v for v in order if v.op and v.op.pole is not no_pole and _may_fail(v)]
     shown = _shown(ys, order) if poles else ()

@@ -17,6 +17,7 @@ from ..check import culprit
 from ..compiler.backends.choose import check
 from ..conversion import TraceError, bounded
 from ..structure import leaves_of, shaped
+from ..sweep import number_of
 from ..value import Value
 from .compare import clusters, compared, ulps
 from .peers import differences
@@ -58,7 +59,7 @@ one is 0.7310585786300049, 4.81e+15 ulp away; to seven digits the partials of al
         for order, formula in formulas:
             with _at(args):
                 y, xs = built(f, args)
-                expected = [_number(d) for d in leaves_of(formula(*args))]
+                expected = [number_of(d) for d in leaves_of(formula(*args))]
             found = _found(order, y, xs)
             if len(expected) != len(found):
                 raise ValueError(f"{ORDERS[order]} at {_shown(args)} has {len(found)} numbers, and the analytic one gave "
@@ -181,10 +182,6 @@ def _found(order: int, y: Value, xs: Sequence[Value]) -> list[float]:
 def _derivatives(f: Callable[..., Any], args: tuple[Any, ...], order: int) -> list[Value]:
     y, xs = built(f, args)
     return [d for k in range(1, order + 1) for d in targets(k, y, xs)]
-
-
-def _number(x: Any) -> float:
-    return x.data if isinstance(x, Value) else float(x)
 
 
 def _worst(found: Sequence[float], expected: Sequence[float], rtol: float, atol: float) -> tuple[float, int]:
