@@ -61,7 +61,7 @@ def raise_first(errors: list[Exception]) -> None:
         error = errors[0]
         errors.clear()
         try:
-            raise error
+            raise error from None
         finally:
             del error
 
