@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autograd import Value
+from autograd import Value, topological
+from autograd import primitives as p
 from autograd.steps import Partial, Step, Steps, steps
 
-from .algebra import Expr, TooLong, simplify, total, written
+from .algebra import Expr, Product, TooLong, calls, has_factor, names_for, renamed, shortest, simplify, symbol, total, written
 from .algebra import number as plain
 from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii, width
 
@@ -26,6 +27,7 @@ MODES = ("forward", "backward", "both")
 _CELL, _RULE = "text-align: left; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0", "border-bottom: 1px solid"
 _TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
+ACTIVATIONS = (p.sigmoid, p.tanh, p.share)   # whose slope is told by their value
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
 
@@ -177,17 +179,38 @@ class _Typesetter:
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
         self.root = found.names.get(found.root, "L")
+        self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
+        self.known = {step.node: names_for(self.names, step.node) for step in found.rows
+                      if step.node.label is not None or step.node.op in ACTIVATIONS}
 
     def variable(self, step: Step) -> Cell:
         """The row's formula in terms of the rows before it."""
-        return lambda style: formula(step.node, self._others(step), style)
+        others = self._others(step)
+        if any([u.op is p.shift for u in topological(step.node, stop=others)]):   # it cancels
+            e = _short(lambda: simplify(step.node, others))
+            if e is not None:
+                return _expr(e)
+        return lambda style: formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
-        """The local partial in terms of the rows before it."""
-        return _simple(partial.formula, self._others(step))
+        """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
+        others = self._others(step)
+        found = _short(lambda: simplify(partial.formula, others, known=self._known(step)))
+        with_own = _short(lambda: simplify(partial.formula, others, known=self._known()))
+        return _expr(with_own if with_own is not None and self._in_own_terms(step, with_own) else found)
+
+    def _in_own_terms(self, step: Step, e: Expr) -> bool:
+        """Whether it is p·(1 − p), or of an activation's row at all in names only."""
+        complement = plain(1.0) + plain(-1.0) * symbol(step.name)
+        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e)))
 
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
+
+    def _known(self, but: Step | None = None) -> dict[Product, Expr]:
+        """What products of factors are in terms of the rows' names, longer ones first."""
+        found = [item for v, known in self.known.items() if but is None or v is not but.node for item in known.items()]
+        return dict(sorted(found, key=lambda item: -len(item[0][1])))
 
     def partials(self) -> Table:
         rows: list[tuple[Cell, ...]] = []
@@ -197,9 +220,10 @@ class _Typesetter:
                 rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
                              _simple(partial.formula, self.leaves)))
                 name = variable = _text("")
-        for x, product in zip(self.steps.variables, self._products(), strict=True):
-            if product is not None:
-                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]), _text(""), _expr(product)))
+        for x, named, product in zip(self.steps.variables, self._in_names(), self._products(), strict=True):
+            if product is not None or named is not None:
+                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]),
+                             _text("") if named in (None, product) else _expr(named), _expr(product)))
         head = ("row", "variable", "partial", "derivative")
         return Table("Partial derivatives", (*map(_text, head), _list("in terms of", list(self.leaves.values()))), tuple(rows))
 
@@ -216,7 +240,7 @@ class _Typesetter:
 
     def backward(self) -> Table:
         running = self._running_adjoints()
-        rows = [(_symbol(self.names[x]), self._both(plain(x.data), x.data), _text(""), _text(""), self._both(running.get(x), g))
+        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), _text(""), _text(""), self._both(running.get(x), g))
                 for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
         for step in self.steps.rows:
             for i, cells in enumerate(self._values(step)):
@@ -251,7 +275,20 @@ class _Typesetter:
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
         running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, self.leaves)))
-        return [running.get(x) for x in self.steps.variables]
+        return [_renamed(running.get(x), {}) for x in self.steps.variables]
+
+    def _in_names(self) -> list[Expr | None]:
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        products = self._products()
+        if self.labelled:
+            names = self.leaves | {v: self.names[v] for v in self.labelled}
+        elif None in products:
+            names = self.names
+        else:
+            return [None] * len(products)
+        known = self._known()
+        running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, names, known=known)))
+        return [_renamed(running.get(x), known) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
@@ -290,7 +327,11 @@ def _ratio(d: str, of: str, by: str) -> Cell:
 
 def _sum(pairs: Sequence[tuple[Expr | None, Expr | None]]) -> Expr | None:
     """Σ a·b; None if a part is unknown or the result too long."""
-    return _short(lambda: total([_known(a) * _known(b) for a, b in pairs]))
+    return _short(lambda: shortest(total([_known(a) * _known(b) for a, b in pairs])))
+
+
+def _renamed(e: Expr | None, known: Mapping[Product, Expr]) -> Expr | None:
+    return _short(lambda: renamed(_known(e), known))
 
 
 def _known(e: Expr | None) -> Expr:
@@ -320,8 +361,8 @@ def _list(words: str, names: Sequence[str]) -> Cell:
                           + ", ".join([style.symbol(n) if n != "…" else n for n in shown]))
 
 
-def _simple(v: Value, names: Mapping[Value, str]) -> Cell:
-    return _expr(_short(lambda: simplify(v, names)))
+def _simple(v: Value, names: Mapping[Value, str], known: Mapping[Product, Expr] | None = None) -> Cell:
+    return _expr(_short(lambda: simplify(v, names, known=known)))
 
 
 def _expr(e: Expr | None) -> Cell:
