@@ -145,8 +145,8 @@ def _fill(like: Any, leaves: Iterator[Any]) -> Any:
 def values(x: Any, label: str | None = None) -> Any:
     """A Value for every number of `x`, in its structure: a list of lists for one, an object array for an array.
 
-    label   their name: of a vector w they are w1, w2, …, of a matrix w11, w12, … by row and column, with a comma between
-            them where one needs two digits. What stands in a dict has its key as its name.
+    label   their name: of a vector w they are w1, w2, …, of a matrix w11, w12, … by row and column, and w1_1, …, w1_12
+            where one of them needs two digits. What stands in a dict has its key as its name.
 
     >>> W = values([[1.0, 2.0], [3.0, 4.0]], label="w")
     >>> W[1][0]
@@ -155,8 +155,8 @@ def values(x: Any, label: str | None = None) -> Any:
     ['w1', 'w2', 'b']
     """
     paths = _paths(x)
-    comma = "," if any([i > 9 for path in paths for i in path if isinstance(i, int)]) else ""
-    return shaped(x, [Value(number, _label(label, path, comma)) for number, path in zip(leaves_of(x), paths, strict=True)])
+    between = "_" if any([i > 9 for path in paths for i in path if isinstance(i, int)]) else ""
+    return shaped(x, [Value(number, _label(label, path, between)) for number, path in zip(leaves_of(x), paths, strict=True)])
 
 
 def numbers(x: Any) -> Any:
@@ -197,13 +197,14 @@ def _paths(x: Any) -> list[tuple[Any, ...]]:
     return [()]
 
 
-def _label(name: str | None, path: Iterable[Any], comma: str) -> str | None:
-    between = ""
+def _label(name: str | None, path: Iterable[Any], between: str) -> str | None:
+    """The name, keys with a dot before them, and places, with `between` from the second on."""
+    mark = ""
     for part in path:
         if isinstance(part, str):
-            name, between = f"{name}.{part}" if name else part, ""
+            name, mark = f"{name}.{part}" if name else part, ""
         elif name:
-            name, between = f"{name}{between}{part}", comma
+            name, mark = f"{name}{mark}{part}", between
     return name
 
 

@@ -296,7 +296,7 @@ def test_labels_are_the_places_counted_from_1() -> None:
     assert [v.label for v in leaves_of(values([[1, 2], [3, 4]], "θ"))] == ["θ11", "θ12", "θ21", "θ22"]
     assert [v.label for v in values(np.ones(2), "x")] == ["x1", "x2"] and values(3, "b").label == "b"
     wide = values(np.zeros((2, 11)), label="w")
-    assert (wide[0, 0].label, wide[0, 10].label, wide[1, 0].label) == ("w1,1", "w1,11", "w2,1")
+    assert (wide[0, 0].label, wide[0, 10].label, wide[1, 0].label) == ("w1_1", "w1_11", "w2_1")
     assert wide.shape == (2, 11) and values([0.0] * 11, "x")[10].label == "x11"
     assert [v.label for v in leaves_of(values({"a": [1.0], "b": {"c": 2.0}}, "m"))] == ["m.a1", "m.b.c"]
     assert values([1.0])[0].label is None
