@@ -22,6 +22,7 @@ from .activations import Function, maxout
 from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
 from .layers import inputs, named
+from .matrices import Parameters
 from .module import Module
 
 __all__ = ["AvgPool2d", "Conv2d", "Flatten", "MaxPool2d"]
@@ -36,12 +37,13 @@ class Conv2d(Module):
     not mirror the window: a cross-correlation.) ValueError for an image of another shape, or smaller than the window.
 
     >>> edge = Conv2d(1, 1, (1, 2), bias=False)
-    >>> edge.load_state_dict({"w.0.0.0.0": -1.0, "w.0.0.0.1": 1.0})
+    >>> edge.w = [[[[-1.0, 1.0]]]]
     >>> [[x.data for x in row] for row in edge([[0, 0, 5], [0, 5, 5]])[0]]
     [[0.0, 5.0], [5.0, 0.0]]
     """
 
     inline = True
+    w, b = Parameters(), Parameters()
 
     def __init__(self, cin: int, cout: int, kernel_size: int | Sequence[int], stride: int = 1, padding: int = 0,
                  activation: str | Function = "linear", bias: bool = True, rng: Rng = None,

@@ -77,8 +77,7 @@ class LinearRegression(Neuron):
         if x.shape[1] != self.nin:
             raise ValueError(f"{self.called()} takes {self.nin} features, and X has {x.shape[1]}")
         w = np.linalg.lstsq(x - x.mean(axis=0), t - t.mean(), rcond=None)[0]
-        b = t.mean() - w @ x.mean(axis=0)
-        self.load_state_dict({name: v for (name, _), v in zip(self.named_parameters(), [*w, b], strict=True)})
+        self.theta = [t.mean() - w @ x.mean(axis=0), *w]
         return self
 
 
@@ -130,16 +129,6 @@ class SoftmaxRegression(Layer):
     def __init__(self, nin: int, classes: int) -> None:
         super().__init__(nin, _classes(classes), init="zeros")
         self.classes = self.nout
-
-    @property
-    def W(self) -> list[list[Value]]:
-        """The weights, a row for each class."""
-        return [neuron.w for neuron in self.neurons]
-
-    @property
-    def b(self) -> list[Value]:
-        """The biases."""
-        return [row[0] for row in self.theta]
 
     def probabilities(self, x: Any) -> list[Value]:
         """ŷ = softmax(z)."""
