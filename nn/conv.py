@@ -59,7 +59,7 @@ class Conv2d(Module):
         self.b = [Value(0.0) for _ in range(cout)] if bias else []
 
     def z(self, x: Any) -> Image:
-        """The weighted sums, before the activation."""
+        """The weighted sums, before the activation, of shape (cout, rows, columns)."""
         image = grid(x, self.cin, self)
         (height, width), s, p = shape(image), self.stride, self.padding
         rows, columns = places(height + 2 * p, self.k[0], s, self), places(width + 2 * p, self.k[1], s, self)
@@ -67,10 +67,6 @@ class Conv2d(Module):
                          if 0 <= r + i - p < height and 0 <= q + j - p < width] for r in rows for q in columns}
         return [[[total([*self.b[o:o + 1], *[w[c][i][j] * v for c, i, j, v in seen[r, q]]]) for q in columns] for r in rows]
                 for o, w in enumerate(self.w)]
-
-    def forward(self, x: Any) -> Image:
-        """g(z), of shape (cout, rows, columns)."""
-        return [[[self.g(z) for z in row] for row in channel] for channel in self.z(x)]
 
 
 class Pool2d(Module):

@@ -60,10 +60,6 @@ class Neuron(Module):
         terms = [w * xi for w, xi in zip(self.w, x, strict=True)]
         return reduce(add, terms if self.b is None else [self.b, *terms])  # type: ignore[no-any-return]
 
-    def forward(self, x: Any) -> Value:
-        """g(z), a Value."""
-        return self.g(self.z(x))  # type: ignore[no-any-return]
-
     @property
     def theta(self) -> list[Value]:
         """θ of the lectures: the bias, being the weight of x₀ = 1, and then the weights."""
@@ -107,10 +103,6 @@ class Layer(Module):
         """z = Wx + b."""
         xs = inputs(x, self.nin, self)
         return [neuron.sum(xs) for neuron in self.neurons]
-
-    def forward(self, x: Any) -> list[Value]:
-        """a = g(z)."""
-        return [self.g(z) for z in self.z(x)]
 
     @property
     def W(self) -> list[list[Value]]:
@@ -159,10 +151,14 @@ class Maxout(Module):
         rng = np.random.default_rng(rng)
         self.layers = [Layer(nin, nout, rng=rng, init=init) for _ in range(self.pieces)]
 
-    def forward(self, x: Any) -> list[Value]:
-        """The largest piece of each unit."""
+    def z(self, x: Any) -> list[tuple[Value, ...]]:
+        """The pieces of each unit."""
         xs = inputs(x, self.nin, self)
-        return [maxout(zs) for zs in zip(*[layer.z(xs) for layer in self.layers], strict=True)]
+        return list(zip(*[layer.z(xs) for layer in self.layers], strict=True))
+
+    def activated(self, z: Any) -> list[Value]:
+        """The largest piece of each unit."""
+        return list(map(maxout, z))
 
 
 class Sequential(Module):
@@ -244,21 +240,6 @@ class MLP(Module):
         for layer in self.layers:
             x = layer(x)
         return unwrapped(x)
-
-    def forward_pass(self, x: Any) -> tuple[list[list[Value]], list[list[Value]]]:
-        """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
-
-        The first list begins with the input, so it is one longer; Θ⁽ˡ⁾ is `layers[l − 1].theta`.
-
-        >>> a, z = MLP(2, [3, 1], rng=0).forward_pass([1.0, 2.0])
-        >>> [len(v) for v in a], [len(v) for v in z]
-        ([2, 3, 1], [3, 1])
-        """
-        a, z = [inputs(x, self.nin, self.layers[0])], []
-        for layer in self.layers:
-            z.append(layer.z(a[-1]))
-            a.append([layer.g(zi) for zi in z[-1]])
-        return a, z
 
 
 def named(g: str | Function) -> tuple[str | Function, Function]:
