@@ -35,20 +35,22 @@ __all__ = ["GAN", "LeNet", "LinearRegression", "LogisticRegression", "OneVsRest"
            "gate"]
 
 
-def descend(model: Module, cost: Callable[[], Value], rate: float, epochs: int) -> list[float]:
-    """Gradient descent, θⱼ ← θⱼ − η ∂J/∂θⱼ, `epochs` times; gives the cost before each step. A negative rate ascends.
+def descend(model: Module, cost: Callable[[], Value], rate: float, epochs: int, maximize: bool = False) -> list[float]:
+    """Gradient descent, θⱼ ← θⱼ − η ∂J/∂θⱼ, `epochs` times; gives the cost before each step.
+
+    maximize   whether to ascend instead, θⱼ ← θⱼ + η ∂J/∂θⱼ: J is then to be large, as a log likelihood
 
     >>> model = LinearRegression(1)
     >>> [round(J, 3) for J in descend(model, lambda: (model([1.0]) - 2.0) ** 2, rate=0.25, epochs=3)]
     [4.0, 0.0, 0.0]
     """
-    parameters, costs = model.parameters(), []
+    parameters, costs, step = model.parameters(), [], rate if maximize else -rate
     for _ in range(epochs):
         model.zero_grad()
         J = cost()
         J.backward()
         for p in parameters:
-            p.data -= rate * p.grad
+            p.data += step * p.grad
         costs.append(J.data)
     return costs
 
@@ -161,7 +163,7 @@ class LogisticRegression(Predictor, Neuron):
 
     def ascend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
         """Gradient ascent on the log likelihood, θⱼ += η ∂LL/∂θⱼ (CS109); gives LL before each step."""
-        return descend(self, lambda: self.log_likelihood(X, y), -rate, epochs)
+        return descend(self, lambda: self.log_likelihood(X, y), rate, epochs, maximize=True)
 
 
 class SoftmaxRegression(Predictor, Layer):
