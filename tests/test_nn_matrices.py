@@ -26,6 +26,7 @@ from nn import (
     cross_entropy,
     fit,
     gate,
+    l2,
     load,
     save,
 )
@@ -215,3 +216,42 @@ def test_logistic_regression_of_many_examples() -> None:
     A = 1 / (1 + np.exp(-(np.array(numbers(model.W)) @ X + numbers(model.b))))
     assert np.array(numbers(grad(J, model.W))) == pytest.approx((A - Y) @ X.T)
     assert numbers(grad(J, model.b)) == pytest.approx((A - Y).sum(axis=1))
+
+
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
+def test_backpropagation_by_matrices(sizes: list[int], seed: int) -> None:
+    """CS114: δ = ∂L/∂z, δ_L = ŷ − y, δ_J = (W_Kᵀ δ_K) ⊙ σ′(z_J), and ∂L/∂W is the outer product δ aᵀ (the slide has δ ⊙ x)."""
+    rng = np.random.default_rng(seed)
+    thetas, y = [rng.normal(size=(m, n + 1)) for n, m in pairwise(sizes)], rng.integers(0, 2, sizes[-1])
+    model = MLP.from_theta(thetas, "sigmoid")
+    a, z = model.forward_pass(rng.normal(size=sizes[0]))
+    L = binary_cross_entropy_with_logits(z[-1], y)
+    deltas = [np.array(numbers(d)) for d in grad(L, z)]
+    assert deltas[-1] == pytest.approx(1 / (1 + np.exp(-np.array(numbers(z[-1])))) - y)
+    for layer, before, delta in zip(model.layers, a, deltas, strict=False):
+        assert np.array(numbers(grad(L, layer.W))) == pytest.approx(np.outer(delta, numbers(before)), rel=1e-9, abs=1e-12)
+        assert numbers(grad(L, layer.b)) == pytest.approx(delta.tolist(), rel=1e-9, abs=1e-12)
+    for k, hidden in enumerate(a[1:-1]):
+        h = np.array(numbers(hidden))
+        blame = np.array(numbers(model.layers[k + 1].W)).T @ deltas[k + 1]   # shared out by the strength of the connections
+        assert deltas[k] == pytest.approx(blame * h * (1 - h), rel=1e-9, abs=1e-12)
+
+
+def test_the_regularised_gradient_by_matrices() -> None:
+    """CS539: D = Δ/n + (λ/n)Θ but for column 0, where Δ accumulates δ aᵀ over the examples; as J is written, and not λΘ."""
+    rng = np.random.default_rng(3)
+    model, X, Y, lam = MLP(2, [3, 2], "sigmoid", rng=0), rng.normal(size=(5, 2)), rng.integers(0, 2, size=(5, 2)), 0.7
+    losses = [binary_cross_entropy_with_logits(model(x), y) for x, y in zip(X, Y, strict=True)]
+    J = sum(losses, Value(0.0)) / 5 + l2(model, lam, 5)
+    Delta = [np.zeros((3, 3)), np.zeros((2, 4))]
+    for x, y in zip(X, Y, strict=True):
+        a, z = model.forward_pass(x)
+        deltas = grad(binary_cross_entropy_with_logits(z[-1], y), z)
+        Delta = [D + np.outer(numbers(d), [1.0, *numbers(before)]) for D, d, before in zip(Delta, deltas, a, strict=False)]
+    found = [np.array(numbers(grad(J, layer.theta))) for layer in model.layers]
+    fit(model, X, Y, loss="binary_cross_entropy_with_logits", l2=lam, optimizer="sgd", lr=0.0, epochs=1)
+    for layer, D, slopes in zip(model.layers, Delta, found, strict=True):
+        weights = np.array(numbers(layer.theta))
+        weights[:, 0] = 0.0
+        assert slopes == pytest.approx(D / 5 + lam / 5 * weights, rel=1e-9, abs=1e-12)
+        assert np.array(grads(layer.theta)) == pytest.approx(slopes, rel=1e-9, abs=1e-12)
