@@ -10,7 +10,6 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -18,8 +17,8 @@ import numpy as np
 
 from autograd import Value
 from autograd.conversion import to_float
-from autograd.structure import leaves_of, shaped
-from autograd.value import literal
+
+from .passes import PASS, listed_layers
 
 __all__ = ["Module", "parts_of", "walk"]
 
@@ -50,7 +49,7 @@ class Module:
 
     def __call__(self, x: Any) -> Any:
         """forward(x)."""
-        noted = _PASS.get()
+        noted = PASS.get()
         return self.forward(x) if noted is None else noted.through(self, x)
 
     def forward(self, x: Any) -> Any:
@@ -59,7 +58,7 @@ class Module:
             raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
         sums = z(x)
         a = self.activated(sums)
-        if (noted := _PASS.get()) is not None:
+        if (noted := PASS.get()) is not None:
             noted.note(a, sums)
         return a
 
@@ -80,18 +79,7 @@ class Module:
         >>> [len(v) for v in a], [len(v) for v in z]
         ([2, 3, 1], [3, 1])
         """
-        x = x.tolist() if hasattr(x, "tolist") else x
-        told = f"an input of {self.called()}"
-        x = shaped(x, [v if isinstance(v, Value) else literal(to_float(v, told)) for v in leaves_of(x)])
-        noted = _Pass()
-        token = _PASS.set(noted)
-        try:
-            self(x)
-        finally:
-            _PASS.reset(token)
-        if not noted.z:
-            raise _untold(self)
-        return [_listed(x), *noted.a], noted.z
+        return listed_layers(self, x)
 
     # ---- parameters
 
@@ -187,42 +175,6 @@ class Module:
         parts = [] if self.inline else [(name, x) for name, x, _ in walk(self, below=False) if isinstance(x, Module)][1:]
         lines = [f"{self.called()}: {n} parameter{'s' * (n != 1)}", *[f"{name}  {part!r}" for name, part in parts]]
         return "\n".join(lines).replace("\n", "\n  ")
-
-
-class _Pass:
-    """The a and z of the layers that are called."""
-
-    def __init__(self) -> None:
-        self.a: list[Any] = []
-        self.z: list[Any] = []
-
-    def through(self, module: Module, x: Any) -> Any:
-        """module(x), noted by the layers in it; by itself, if there are none."""
-        layers = len(self.z)
-        y = module.forward(x)
-        if len(self.z) == layers and hasattr(x, "__len__"):   # of one number it is an activation, and a layer's part
-            if module.parameters():
-                raise _untold(module)
-            self.note(y, y)
-        return y
-
-    def note(self, a: Any, z: Any) -> None:
-        """A layer gave a of z."""
-        self.a.append(_listed(a))
-        self.z.append(_listed(z))
-
-
-_PASS: ContextVar[_Pass | None] = ContextVar("nn_forward_pass", default=None)
-
-
-def _untold(module: Module) -> NotImplementedError:
-    return NotImplementedError(f"{module.called()} does not tell what it sums up: for forward_pass, make it of layers, or "
-                               "define z(x) and the activation g in place of forward(x)")
-
-
-def _listed(x: Any) -> Any:
-    """x, in a list if it is one number."""
-    return x if hasattr(x, "__len__") else [x]
 
 
 def walk(root: Any, below: bool = True) -> Iterator[tuple[str, Any, bool]]:
