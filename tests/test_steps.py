@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
-from autograd.steps import steps
+from autograd.steps import steps, xi_names
 from viz import table, to_ascii
 from viz.formulas.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
 from viz.formulas.notation import HTML, LATEX, TEXT, formula, width
@@ -56,6 +56,54 @@ def test_names_never_clash() -> None:
         y = exp(y / 10) * v
     found = steps(y, wrt=[*leaves, unnamed])
     assert len(set(found.names.values())) == len(found.names) >= 10
+
+
+def test_a_row_has_one_number_whatever_is_asked() -> None:
+    """(y − β0 − β1·x)²: by one coefficient or both, its rows are those of the whole table."""
+    y, x, b0, b1 = (Value(z, label=label) for z, label in ((5.0, "y"), (2.0, "x"), (0.5, "β0"), (1.5, "β1")))
+    L = (y - b0 - b1 * x) ** 2
+    named = {v: name for v, name in xi_names(L).items() if v.args}
+    assert [*named.values()] == ["ξ1", "ξ2", "ξ3", "L"]
+    for wrt, names in (([b0, b1], ["ξ1", "ξ2", "ξ3", "L"]), ([b0], ["ξ1", "ξ3", "L"]), ([b1], ["ξ2", "ξ3", "L"]), (None, [])):
+        for rows in ("auto", "all"):
+            found = steps(L, wrt, rows).rows
+            assert [row.name for row in found] == names or not names
+            assert all(named[row.node] == row.name for row in found)
+    inner = next(v for v, name in named.items() if name == "ξ2")
+    assert [row.name for row in steps(L, inner).rows] == ["ξ3", "L"]
+    assert steps(L, inner).names[inner] == "ξ2"
+
+
+def test_leaves_without_a_label_have_names_beside_those_with_one() -> None:
+    w, x = Value(0.123456789012345), Value(2.0, label="x")
+    assert "0.123" not in table(w * x).text().split("\n\n")[0]
+    assert steps(w * x).names[w] == "x1"
+    assert [*steps(w * x, names={w: "slope", x: "t"}).names.values()] == ["slope", "t", "L"]
+
+
+def total(terms: list[Value]) -> Value:
+    """Python's sum, which begins with 0."""
+    found = sum(terms)
+    assert isinstance(found, Value)
+    return found
+
+
+def test_many_nodes_of_one_label_have_short_names_of_their_own() -> None:
+    names = [*xi_names(total([Value(float(i), label="x1") for i in range(2000)])).values()]
+    assert names[:6] == ["x1", "x1′", "x1′′", "x1′′′", "x1⁽⁵⁾", "x1⁽⁶⁾"]
+    assert len({*names}) == len(names) and max(map(len, names)) < 10
+
+
+def test_the_0_that_sum_begins_with_is_no_row() -> None:
+    w, x, b = (Value(z, label=label) for z, label in ((2.0, "w"), (3.0, "x"), (1.0, "b")))
+    plain, summed = tanh(w * x + b * x), tanh(total([w * x, b * x]))
+    assert table(plain).text() == table(summed).text()
+    alone = total([w * x])
+    assert table(alone).text() == table(w * x).text() and steps(alone).gradient == (3.0, 2.0)
+    z = total([w * x])
+    z.label = "z"
+    assert [(row.name, row.value) for row in steps(tanh(z), rows="all").rows] == [("z", 6.0), ("L", tanh(z).data)]
+    assert steps(total([w])).rows == ()
 
 
 def test_variables_of_equal_number_stay_apart() -> None:
