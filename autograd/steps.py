@@ -26,7 +26,7 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Step", "Steps", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
 
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -83,6 +83,9 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
            same name whichever rows are asked for, as `xi_names` has it.
     names  what to call nodes, beside their labels; it goes before a label
 
+    A plain number that has a name, as the inputs x1, x2 of a network have, is a letter in every formula: the nodes of the
+    table are then those of a copy of the graph, as `in_letters` makes it, with the same leaves else.
+
     TypeError if y is not a Value, ValueError for another `rows`; else as `grad`.
 
     >>> from autograd import exp, log
@@ -104,7 +107,9 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
     order = topological(y)
     check_unchanged(order)
     labels = _labels(order, names)
-    variables = _variables(order, wrt, labels)
+    y, letters = in_letters(y, labels)
+    variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels)])
+    order, labels = topological(y), {letters[v]: name for v, name in labels.items()}
     depends = dependents(order, variables)
     every, called = _layout(y, labels, variables)
     named = rows == "named" or (rows == "auto" and any([v.args and v is not y for v in labels]))
@@ -151,6 +156,25 @@ def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[
             stands[v] = _copied(args[1], args[1].args, v)
         elif any([a is not b for a, b in zip(args, v.args, strict=True)]):
             stands[v] = _copied(v, args, v)
+    return stands[y], stands
+
+
+def in_letters(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
+    """`y` with a leaf for every plain number that has a name, so that ∂(w1·x1)/∂w1 is x1, and what stands there for each
+    node of `y`; a result is copied if anything below it changes.
+
+    >>> w, x = Value(2.0, label="w"), Value(3.0, label="x").detach()
+    >>> x.label = "x"
+    >>> [v.constant for v in topological(in_letters(w * x)[0])]
+    [False, False, False]
+    """
+    order = topological(y)
+    stands: dict[Value, Value] = {v: Value(v._data, v.label) for v in _labels(order, names) if v.constant}
+    for v in order:
+        if v not in stands:
+            args = tuple([stands[a] for a in v.args])
+            changed = any([a is not b for a, b in zip(args, v.args, strict=True)])
+            stands[v] = _copied(v, args, v) if changed else v
     return stands[y], stands
 
 

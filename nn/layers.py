@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,9 +20,11 @@ from autograd.value import literal
 from .activations import Function, activation, activation_name, maxout
 from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
-from .module import Module
+from .module import Module, indexed, matrix, numbered, raised, symbols_of
 
 __all__ = ["MLP", "Layer", "Maxout", "Neuron", "Sequential"]
+
+_INPUTS = [indexed("x", i) for i in range(1, 1000)]
 
 
 class Neuron(Module):
@@ -38,6 +40,7 @@ class Neuron(Module):
     """
 
     inline = True
+    letter: ClassVar[str] = ""   # what the lecture calls all its parameters, the bias being the one of index 0
 
     def __init__(self, nin: int, activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
                  init: str | Initialiser = "uniform") -> None:
@@ -64,6 +67,11 @@ class Neuron(Module):
     def theta(self) -> list[Value]:
         """θ of the lectures: the bias, being the weight of x₀ = 1, and then the weights."""
         return [*self.w] if self.b is None else [self.b, *self.w]
+
+    def _symbols(self) -> dict[Value, str]:
+        if self.letter:
+            return {p: f"{self.letter}{j}" for j, p in enumerate(self.theta, int(self.b is None))}
+        return {w: f"w{i}" for i, w in enumerate(self.w, 1)} | ({} if self.b is None else {self.b: "b"}) | symbols_of(self.g)
 
 
 class Layer(Module):
@@ -101,6 +109,10 @@ class Layer(Module):
         """Θ of the lectures, `nout` rows of nin + 1 Values: the bias, being the weight of x₀ = 1, comes first."""
         return [neuron.theta for neuron in self.neurons]
 
+    def _symbols(self) -> dict[Value, str]:
+        biases = {neuron.b: f"b{i}" for i, neuron in enumerate(self.neurons, 1) if neuron.b is not None}
+        return matrix("W", [neuron.w for neuron in self.neurons]) | biases | symbols_of(self.g)
+
 
 class Maxout(Module):
     """`nout` units, each the largest of `pieces` weighted inputs: a_k = max over p of (b_kp + Σ w_kpi xᵢ).
@@ -123,6 +135,9 @@ class Maxout(Module):
         xs = inputs(x, self.nin, self)
         return [maxout(zs) for zs in zip(*[layer.z(xs) for layer in self.layers], strict=True)]
 
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.layers)
+
 
 class Sequential(Module):
     """One module after another; a single output at the end is given as a Value.
@@ -144,6 +159,9 @@ class Sequential(Module):
         for module in self.modules:
             x = module(x)
         return unwrapped(x)
+
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.modules)
 
 
 class MLP(Module):
@@ -192,21 +210,31 @@ class MLP(Module):
             a.append([layer.g(zi) for zi in z[-1]])
         return a, z
 
+    def _symbols(self) -> dict[Value, str]:
+        found: dict[Value, str] = {}
+        for k, layer in enumerate(self.layers, 1):   # Θ⁽ᵏ⁾, whose column 0 are the biases
+            found |= matrix(raised("Θ", k), layer.theta, int(not layer.bias))
+            found |= {p: raised(symbol, k) for p, symbol in symbols_of(layer.g).items()}
+        return found
+
 
 def named(g: str | Function) -> tuple[str | Function, Function]:
     """(the name if it has one, the function) of an activation."""
     return activation_name(g), activation(g)
 
 
-def inputs(x: Any, n: int, to: Module) -> list[Value]:
-    """The n inputs of a module as Values, a number alone being one input; ValueError if there are more or fewer."""
+def inputs(x: Any, n: int, to: Module, at: tuple[int, ...] = ()) -> list[Value]:
+    """The n inputs of a module as Values, a number alone being one input; ValueError if there are more or fewer.
+
+    Plain numbers are called x1, x2 …; x₃₁, x₃₂ … in row 3 of an image, which is then `at`."""
     if isinstance(x, (Value, int, float)) or getattr(x, "shape", None) == ():
         x = [x]
     xs = x.tolist() if hasattr(x, "tolist") else list(x)
     if len(xs) != n:
         raise ValueError(f"{to.called()} takes {n} input{'s' * (n != 1)}, and was given {len(xs)}")
+    names = _INPUTS if n <= len(_INPUTS) and not at else [indexed("x", *at, i) for i in range(1, n + 1)]
     try:
-        return [v if isinstance(v, Value) else literal(to_float(v)) for v in xs]
+        return [v if isinstance(v, Value) else literal(to_float(v), name) for v, name in zip(xs, names, strict=False)]
     except TypeError as error:
         raise TypeError(f"an input of {to.called()} is no number: {error}") from None
 

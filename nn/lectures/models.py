@@ -24,7 +24,7 @@ from ..checks import at_least_1
 from ..data.examples import Examples
 from ..layers import Layer, Neuron
 from ..losses import binary_cross_entropy_with_logits, cross_entropy
-from ..module import Module
+from ..module import Module, numbered
 from .networks import GAN, LeNet, gate
 
 __all__ = ["GAN", "LeNet", "LinearRegression", "LogisticRegression", "OneVsRest", "Perceptron", "SoftmaxRegression", "descend",
@@ -58,6 +58,7 @@ class LinearRegression(Neuron):
     """
 
     unit: ClassVar[str] = "continuous"
+    letter = "β"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -92,6 +93,7 @@ class LogisticRegression(Neuron):
     """
 
     unit: ClassVar[str] = "binary"
+    letter = "θ"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -164,6 +166,7 @@ class Perceptron(Neuron):
     """
 
     unit: ClassVar[str] = "binary"
+    letter = "θ"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -214,6 +217,9 @@ class OneVsRest(Module):
     def forward(self, x: Any) -> list[Value]:
         """The K logits."""
         return [model(x) for model in self.models]
+
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.models)
 
     def predict(self, x: Any) -> int:
         """The class of the largest logit."""

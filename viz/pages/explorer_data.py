@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from autograd.graph import topological
-from autograd.steps import Step, steps
+from autograd.steps import Step, in_letters, steps
 from autograd.sweep import dependents, formulas, numbers
 from autograd.value import Value, literal
 from autograd.zeros import Term, local_partials, pushforward
@@ -41,27 +41,31 @@ def symbols_of(order: Sequence[Value], names: Mapping[Value, str]) -> dict[Value
 def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping[Value, str]) -> dict[str, Any]:
     """The nodes, edges, sweeps and rows; forward mode by each of the `variables`."""
     place = {v: i for i, v in enumerate(order)}
+    twins = topological(in_letters(order[-1], names)[0])   # in whose formulas a plain number has its name
+    at = {twin: i for i, twin in enumerate(twins)}
+    called = {twin: names[v] for v, twin in zip(order, twins, strict=True) if v in names}
     needed = dependents(order, [v for v in order if not (v.args or v.constant)])
     symbols = symbols_of(order, names)
     edges = [(i, k) for i in reversed(range(len(order))) for k, a in enumerate(order[i].args) if a in needed]
     where = {edge: e for e, edge in enumerate(edges)}
     several = [_reached_twice(v, names) if v.args else set() for v in order]
     right, wrong = trace(order, edges), trace(order, impatient(order, edges))
-    rows, row_of = _rows(order, names)
-    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False)
-                for x in variables]
+    rows, row_of = _rows(twins, called, [twins[place[v]] for v in order if not (v.args or v.constant)])
+    name_of = dict(zip(twins, symbols.values(), strict=True))
+    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False) for x in variables]
     found = {
         "nodes": [{
             "name": symbols[v], "full": "" if v.label is None else whole(names.get(v, "")), "op": v.op.symbol if v.op else "",
             "formula": isolated(formula(v, names)) if v.args else "", "args": [place[a] for a in v.args], "value": v.data,
-            "mark": mark(v), "row": row_of.get(v, -1), "varies": v in needed} for v in order],
+            "mark": mark(v), "row": row_of.get(twin, -1), "varies": v in needed}
+            for v, twin in zip(order, twins, strict=True)],
         "edges": [{"head": i, "tail": place[order[i].args[k]], "key": f"{i}-{k}", "partial": numbers(order[i])[k],
                    "nth": str(k + 1).translate(_LOWERED) if order[i].args[k] in several[i] else "",
-                   "formula": _derivative(formulas(order[i])[k], order[i], names)} for i, k in edges],
+                   "formula": _derivative(formulas(twins[i])[k], twins[i], called)} for i, k in edges],
         "backward": [(where[edge], term, total) for edge, term, total in right],
         "wrong": [(where[edge], term, total) for edge, term, total in wrong],
-        "rows": [{"node": place[v], "partials": [
-            {"name": f"∂{symbols[v]}/∂{symbols[p.arg]}", "formula": _derivative(p.formula, v, names), "value": p.number}
+        "rows": [{"node": at[v], "partials": [
+            {"name": f"∂{name_of[v]}/∂{name_of[p.arg]}", "formula": _derivative(p.formula, v, called), "value": p.number}
             for p in (step.partials if step else ())]} for v, step in rows],
         "variables": [{"node": place[x], "nodes": [place[v] for v in t], "tangents": [*t.values()]}
                       for x, t in zip(variables, tangents, strict=True)],
@@ -123,10 +127,10 @@ def isolated(text: str) -> str:
     return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
 
 
-def _rows(order: Sequence[Value], names: Mapping[Value, str]) -> tuple[list[tuple[Value, Step | None]], dict[Value, int]]:
+def _rows(order: Sequence[Value], names: Mapping[Value, str],
+          leaves: Sequence[Value]) -> tuple[list[tuple[Value, Step | None]], dict[Value, int]]:
     """The rows of the ξ table, leaves first, and for every node its row: that which it folds into, if it has none."""
     try:
-        leaves = [v for v in order if not (v.args or v.constant)]
         found = {step.node: step for step in steps(order[-1], leaves, "all", names).rows}
     except FloatingPointError:   # the gradient is nan: the explorer shows where
         found = {}
