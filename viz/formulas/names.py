@@ -42,23 +42,26 @@ _MARKS = "\u0300-\u036f\u20d0-\u20dc"
 _LETTER = rf"(?![{_SUP}{_SUB}])[^\W\d_][{_MARKS}]*"
 _WORD = rf"(?:(?![{_SUP}{_SUB}])[\w{_MARKS}])+"
 _PRIMES = "[′'″‴]*"
-_HIGH = rf"[{_SUP}](?:[{_SUP},]*[{_SUP}])?"
+_HIGH = rf"⁽(?:(?![{_SUB}])[\w{_MARKS}⁺⁻⁼,])+⁾|[{_SUP}](?:[{_SUP},]*[{_SUP}])?"   # θ⁽ŷ⁾ too, though no ŷ can be raised
 _LOW = rf"[{_SUB}](?:[{_SUB},]*[{_SUB}])?"
+_INDEX = rf"(?:(?![{_SUP}{_SUB}])[^\W_]){{1,8}}"
+_TYPED = rf"\^\({_INDEX}\)"
 _NAME = re.compile(
     rf"(?P<path>(?:{_LETTER}{_WORD}\.|{_LETTER}\.)(?:{_WORD}\.)*)?"
     rf"(?:(?P<letter>{_LETTER})(?P<index>[0-9]{{1,8}}|(?<=ξ)n)?|(?P<word>{_WORD}))"
-    rf"(?P<primes>{_PRIMES})(?P<above>{_HIGH}|\^\([^\W_]{{1,4}}\))?(?P<below>{_LOW}|(?(letter)_[^\W_]{{1,8}}(?:,[^\W_]{{1,8}})*|(?!)))?"
-    rf"(?P<higher>{_HIGH})?(?P<more>{_PRIMES})")
+    rf"(?P<primes>{_PRIMES})(?P<above>{_HIGH}|{_TYPED})?(?P<below>{_LOW}|(?(letter)_{_INDEX}(?:,{_INDEX})*|(?!)))?"
+    rf"(?P<higher>{_HIGH}|{_TYPED})?(?P<more>{_PRIMES})")
 _GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda")
           for c in map(chr, [*range(0x391, 0x3AA), *range(0x3B1, 0x3CA)]) if c.isalpha()}
 _CAPITALS = {c: name.capitalize() for c, name in _GREEK.items() if c.isupper()}
 _VARIANTS = {"ϑ": "vartheta", "ϕ": "phi", "ϖ": "varpi", "ϱ": "varrho", "ϵ": "epsilon", "ς": "varsigma"}
 _LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True))   # LaTeX has no names for these
 _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0305": "bar", "\u0303": "tilde", "\u0307": "dot", "\u0308": "ddot",
-            "\u20d7": "vec", "\u030c": "check", "\u0301": "acute", "\u0300": "grave", "\u0306": "breve"}
+            "\u20d7": "vec", "\u030c": "check", "\u0301": "acute", "\u0300": "grave", "\u0306": "breve", "\u030a": "mathring"}
 _SPOKEN = {"\u0302": "hat", "\u0304": "bar", "\u0305": "bar", "\u0303": "tilde", "\u0307": "dot", "\u20d7": "vec"}
 # In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.
 _SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'", "′": "'",
+            "…": r"\ldots ", "�": "{?}",
             **{c: "\\" + c for c in "{}$&#_%"}, **{c: f"{{{c}}}" for c in "<>*[]!()-+/=:;,.\"'?@"}}
 
 
@@ -76,8 +79,8 @@ class Name:
     def text(self) -> str:
         """In Unicode: θ_ij as θᵢⱼ, L_A as it is, since no character is a lowered A."""
         below = _in(_LOWERED, self.below) if not self.index else None if self.below else ""
-        above = _in(_RAISED, self.above)
-        return (self.path + self.base + self.index + (above if above is not None else f"^{self.above}")
+        above = "".join([_RAISED.get(c, c) for c in self.above])
+        return (self.path + self.base + self.index + above
                 + (below if below is not None else f"_{self.below}") + "′" * self.primes)
 
     def html(self) -> str:
@@ -92,8 +95,7 @@ class Name:
         letters = unicodedata.normalize("NFD", self.base)
         single = sum([not unicodedata.combining(c) for c in letters]) == 1 and (letters[0] in _GREEK or letters[0].isascii()
                                                                                or letters[0] in _VARIANTS)
-        base = latex_word(self.base)
-        below = self._indices()
+        base, below = latex_word(self.base), self._indices()
         return (path + (base.rstrip() if single and not letters[0].isdigit() else rf"\mathrm{{{base}}}") + "'" * self.primes
                 + f"^{{{latex_word(self.above, '(),')}}}" * bool(self.above)
                 + f"_{{{latex_word(below, ',')}}}" * bool(below))
@@ -130,21 +132,28 @@ def unicode(name: str) -> str:
 
 
 def latex_word(word: str, plain: str = "") -> str:
-    """Letters for math mode: Greek and accented ones by their commands, what is special to LaTeX escaped but for `plain`."""
-    made: list[str] = []
-    for c in unicodedata.normalize("NFD", word):
-        if c in _ACCENTS and made:
-            made[-1] = rf"\{_ACCENTS[c]}{{{made[-1].rstrip()}}}"
-        else:
-            made.append(c if c in plain else _latex_letter(c))
-    return unicodedata.normalize("NFC", "".join(made))
+    """Letters for math mode: Greek and accented ones by their commands, what is special to LaTeX escaped but for `plain`.
+
+    >>> print(latex_word("μ̂"), latex_word("50%"), latex_word("数"))
+    \\hat{\\mu} 50\\% \\text{数}
+    """
+    made = []
+    for letter in re.findall(rf"[\s\S][{_MARKS}]*", unicodedata.normalize("NFC", word)):
+        base, *marks = list(unicodedata.normalize("NFD", letter))
+        if not all([mark in _ACCENTS for mark in marks]):
+            base, marks = letter, []
+        text = base if base in plain else _latex_letter(base)
+        for mark in marks:
+            text = rf"\{_ACCENTS[mark]}{{{text.rstrip()}}}"
+        made.append(text)
+    return "".join(made)
 
 
 def _latex_letter(c: str) -> str:
     if c in _LATIN:
         return rf"\mathrm{{{_LATIN[c]}}}" if c != "ο" else "o"
     name = _VARIANTS.get(c) or _CAPITALS.get(c) or _GREEK.get(c)
-    return rf"\{name} " if name else _SPECIAL.get(c, c)
+    return rf"\{name} " if name else _SPECIAL.get(c) or (c if c.isascii() else rf"\text{{{c}}}")
 
 
 def plain_ascii(text: str) -> str:

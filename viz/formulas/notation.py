@@ -45,7 +45,7 @@ class Style:
     def term(self, text: str, binds: int = 9) -> Term:
         """`text` as a Term of this style; … if it is too long."""
         fits = len(text) <= LONGEST[self.name]
-        term = Term(text if fits else "…")
+        term = Term(text if fits else r"\ldots " if self.name == "latex" else "…")
         term.binds, term.style = binds if fits else 9, self
         return term
 
@@ -55,7 +55,7 @@ class Style:
         name = name if len(name) <= 40 else name[:39] + "…"
         if symbol := read(name):
             # what is raised already is bracketed before it is raised again
-            return self.term(getattr(symbol, self.name)(), 8 if symbol.above else 9)
+            return self.term(getattr(symbol, self.name)(), 8 if symbol.above or symbol.primes else 9)
         if self.name == "latex":
             return self.term(rf"\mathrm{{{latex_word(name)}}}")
         return self.term(html.escape(f"⟨{name}⟩") if self.name == "html" else f"⟨{name}⟩")

@@ -186,7 +186,7 @@ def _box(v: Value, name: str, key: str, *, graded: bool, least: Point) -> Box:
 
 
 def _number(x: float) -> str:
-    return f"{x:.6g}".replace("-", "−").replace("inf", "∞")
+    return f"{x + 0.0:.6g}".replace("-", "−").replace("inf", "∞")
 
 
 # ---- engines: places for boxes of given sizes, as `layout.layout`
