@@ -144,6 +144,8 @@ def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[
     (5, 3)
     """
     order = topological(y)
+    if not any([v.args and _starts_a_sum(v) for v in order]):
+        return y, dict(zip(order, order, strict=True))
     labels = _labels(order, names)
     uses = Counter([a for v in order for a in v.args])
     stands: dict[Value, Value] = {}
@@ -170,6 +172,8 @@ def in_letters(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Valu
     """
     order = topological(y)
     stands: dict[Value, Value] = {v: Value(v._data, v.label) for v in _labels(order, names) if v.constant}
+    if not stands:
+        return y, dict(zip(order, order, strict=True))
     for v in order:
         if v not in stands:
             args = tuple([stands[a] for a in v.args])

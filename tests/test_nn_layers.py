@@ -362,6 +362,16 @@ def test_names_in_table_picture_and_page_are_the_models() -> None:
     assert len({*names}) == len(names) and {"Θ⁽¹⁾₁₁", "generator.Θ⁽¹⁾₁₁", "x1", "x1′"} <= {*names}
 
 
+def test_after_a_training_no_old_gradient_is_shown() -> None:
+    model = MLP(1, [1], rng=0)
+    loss = (model([2.0]) - 1.0) ** 2
+    loss.backward()
+    assert "grad" in viz.draw(loss, engine="builtin").svg
+    for p in model.parameters():
+        p.data -= 0.1 * p.grad
+    assert "grad" not in viz.draw(model([2.0]), engine="builtin").svg + str(viz.picture_or_none(model([2.0])))
+
+
 def test_labels_alter_no_compiled_program() -> None:
     def program(labelled: bool) -> str:
         model, x = MLP(2, [2, 1], "tanh", rng=0), [Value(0.5), Value(1.0)]

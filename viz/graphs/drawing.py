@@ -78,7 +78,9 @@ def picture_or_none(value: Any) -> str | None:
     '<svg'
     """
     try:
-        order = topological(without_starts(value)[0])
+        order = topological(value)
+        if len(order) <= NUMBERED:
+            order = topological(without_starts(value)[0])
         depths = _depths(order)
         depth = _depth_within(GLANCE, depths) if len(order) > GLANCE else len(order)
         return _picture(order, _down_to(depth, order, depths), limit=GLANCE).svg
