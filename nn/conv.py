@@ -146,7 +146,8 @@ def grid(x: Any, channels: int | None, to: Module) -> Image:
     if len(sizes) != 1:
         raise ValueError(f"{to.called()} was given rows or channels of different sizes (height, width): {sorted(sizes)}")
     width = sizes.pop()[1]
-    return [[inputs(row, width, to) for row in channel] for channel in found]
+    return [[inputs(row, width, to, (c, r)[len(found) == 1:]) for r, row in enumerate(channel, 1)]
+            for c, channel in enumerate(found, 1)]
 
 
 def first(x: Any) -> Any:

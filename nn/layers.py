@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from .activations import Function, activation, activation_name, maxout
 from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
 from .matrices import Parameters, assigned
-from .module import Module
+from .module import Module, indexed, matrix, numbered, raised, symbols_of
 
 __all__ = ["MLP", "Layer", "Maxout", "Neuron", "Sequential"]
+
+_INPUTS = [indexed("x", i) for i in range(1, 1000)]
 
 
 class Neuron(Module):
@@ -42,6 +44,7 @@ class Neuron(Module):
 
     inline = True
     w, b = Parameters(), Parameters()
+    letter: ClassVar[str] = ""   # what the lecture calls all its parameters, the bias being the one of index 0
 
     def __init__(self, nin: int, activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
                  init: str | Initialiser = "uniform") -> None:
@@ -71,6 +74,11 @@ class Neuron(Module):
         if self.b is not None:
             self.b, *theta = theta
         self.w = theta
+
+    def _symbols(self) -> dict[Value, str]:
+        if self.letter:
+            return {p: f"{self.letter}{j}" for j, p in enumerate(self.theta, int(self.b is None))}
+        return {w: f"w{i}" for i, w in enumerate(self.w, 1)} | ({} if self.b is None else {self.b: "b"}) | symbols_of(self.g)
 
 
 class Layer(Module):
@@ -134,6 +142,10 @@ class Layer(Module):
         for neuron, row in zip(self.neurons, assigned(self, "theta", self.theta, given), strict=True):
             neuron.theta = row
 
+    def _symbols(self) -> dict[Value, str]:
+        biases = {neuron.b: f"b{i}" for i, neuron in enumerate(self.neurons, 1) if neuron.b is not None}
+        return matrix("W", [neuron.w for neuron in self.neurons]) | biases | symbols_of(self.g)
+
 
 class Maxout(Module):
     """`nout` units, each the largest of `pieces` weighted inputs: a_k = max over p of (b_kp + Σ w_kpi xᵢ).
@@ -160,6 +172,9 @@ class Maxout(Module):
         """The largest piece of each unit."""
         return list(map(maxout, z))
 
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.layers)
+
 
 class Sequential(Module):
     """One module after another; a single output at the end is given as a Value.
@@ -181,6 +196,9 @@ class Sequential(Module):
         for module in self.modules:
             x = module(x)
         return unwrapped(x)
+
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.modules)
 
 
 class MLP(Module):
@@ -241,21 +259,31 @@ class MLP(Module):
             x = layer(x)
         return unwrapped(x)
 
+    def _symbols(self) -> dict[Value, str]:
+        found: dict[Value, str] = {}
+        for k, layer in enumerate(self.layers, 1):   # Θ⁽ᵏ⁾, whose column 0 are the biases
+            found |= matrix(raised("Θ", k), layer.theta, int(not layer.bias))
+            found |= {p: raised(symbol, k) for p, symbol in symbols_of(layer.g).items()}
+        return found
+
 
 def named(g: str | Function) -> tuple[str | Function, Function]:
     """(the name if it has one, the function) of an activation."""
     return activation_name(g), activation(g)
 
 
-def inputs(x: Any, n: int, to: Module) -> list[Value]:
-    """The n inputs of a module as Values, a number alone being one input; ValueError if there are more or fewer."""
+def inputs(x: Any, n: int, to: Module, at: tuple[int, ...] = ()) -> list[Value]:
+    """The n inputs of a module as Values, a number alone being one input; ValueError if there are more or fewer.
+
+    Plain numbers are called x1, x2 …; x₃₁, x₃₂ … in row 3 of an image, which is then `at`."""
     if isinstance(x, (Value, int, float)) or getattr(x, "shape", None) == ():
         x = [x]
     xs = x.tolist() if hasattr(x, "tolist") else list(x)
     if len(xs) != n:
         raise ValueError(f"{to.called()} takes {n} input{'s' * (n != 1)}, and was given {len(xs)}")
+    names = _INPUTS if n <= len(_INPUTS) and not at else [indexed("x", *at, i) for i in range(1, n + 1)]
     try:
-        return [v if isinstance(v, Value) else literal(to_float(v)) for v in xs]
+        return [v if isinstance(v, Value) else literal(to_float(v), name) for v, name in zip(xs, names, strict=False)]
     except TypeError as error:
         raise TypeError(f"an input of {to.called()} is no number: {error}") from None
 

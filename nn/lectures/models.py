@@ -28,7 +28,7 @@ from ..data.examples import Examples
 from ..labels import class_of
 from ..layers import Layer, Neuron
 from ..losses import binary_cross_entropy_with_logits, cross_entropy, output_unit
-from ..module import Module
+from ..module import Module, numbered
 from .networks import GAN, LeNet, gate
 
 __all__ = ["GAN", "LeNet", "LinearRegression", "LogisticRegression", "OneVsRest", "Perceptron", "SoftmaxRegression", "descend",
@@ -102,6 +102,7 @@ class LinearRegression(Predictor, Neuron):
     """
 
     unit: ClassVar[str] = "continuous"
+    letter = "β"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -141,6 +142,7 @@ class LogisticRegression(Predictor, Neuron):
     """
 
     unit: ClassVar[str] = "binary"
+    letter = "θ"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -206,6 +208,7 @@ class Perceptron(Predictor, Neuron):
     """
 
     unit: ClassVar[str] = "binary"
+    letter = "θ"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
@@ -271,6 +274,9 @@ class OneVsRest(Predictor):
     def activated(self, z: Any) -> Any:
         """The logits, as they are trained on."""
         return z
+
+    def _symbols(self) -> dict[Value, str]:
+        return numbered(self.models)
 
     def cost(self, X: Any, y: Any) -> Value:
         """The sum of all classifiers' losses; the targets are class indices, or rows of K zeros and ones."""
