@@ -12,7 +12,8 @@ Value, which knows its number and how it is computed, and `names` says which Val
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -26,7 +27,9 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Step", "Steps", "steps", "xi_names"]
+__all__ = ["Partial", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The rows of the computation of `root`. `variables` are what it is differentiated by; `names` has every row,
-    variable and labelled leaf."""
+    variable and leaf."""
 
     root: Value
     rows: tuple[Step, ...]
@@ -70,13 +73,19 @@ class Steps:
     names: dict[Value, str]
 
 
-def steps(y: Value, wrt: Value | Sequence[Value] | None = None, rows: str = "auto") -> Steps:
+def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "auto",
+          names: Mapping[Value, str] | None = None) -> Steps:
     """The ξ table of `y`.
 
-    wrt    the variables; by default every labelled leaf, and where there is none every leaf that is not a plain number
+    wrt    the variables; by default every labelled leaf, and where there is none every leaf, but for plain numbers
     rows   "all" operations, only the "named" ones, or "auto": named if anything between the leaves and y has a label.
            Operations between rows fold into the row that uses them, and so do a minus sign, a number added to a leaf
-           (1 − y), and what does not depend on the variables.
+           (1 − y), the 0 with which Python's `sum` begins, and what does not depend on the variables. A row has the
+           same name whichever rows are asked for, as `xi_names` has it.
+    names  what to call nodes, beside their labels; it goes before a label
+
+    A plain number that has a name, as the inputs x1, x2 of a network have, is a letter in every formula: the nodes of the
+    table are then those of a copy of the graph, as `in_letters` makes it, with the same leaves else.
 
     TypeError if y is not a Value, ValueError for another `rows`; else as `grad`.
 
@@ -95,64 +104,146 @@ def steps(y: Value, wrt: Value | Sequence[Value] | None = None, rows: str = "aut
         raise TypeError(f"steps() got {bounded(y)}: it needs the Value at the end of a computation")
     if rows not in ("auto", "all", "named"):
         raise ValueError(f"steps(rows={rows!r}): choose 'auto', 'all' or 'named'")
+    y = _summed(y)
     order = topological(y)
     check_unchanged(order)
-    variables = _variables(order, wrt)
+    labels = _labels(order, names)
+    y, letters = in_letters(y, labels)
+    variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels)])
+    order, labels = topological(y), {letters[v]: name for v, name in labels.items()}
     depends = dependents(order, variables)
-    chosen, names = _layout(y, order, variables, depends, rows)
+    every, called = _layout(y, labels, variables)
+    named = rows == "named" or (rows == "auto" and any([v.args and v is not y for v in labels]))
+    chosen = [v for v in every if v in depends and v not in variables and (v is y or v in labels or not named)]
+    shown = {v: name for v, name in called.items() if not v.args or v in variables or v in dict.fromkeys(chosen)}
     adjoint = pullback(order, {y: 1.0}, variables, symbolic=False)
     gradient = tuple([adjoint.get(x, 0.0) for x in variables])
     tangents = [pushforward(order, {x: 1.0}, chosen, symbolic=False) for x in variables]
-    table = [Step(names[v], v, _partials(v, names, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
+    table = [Step(shown[v], v, _partials(v, shown, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
              for v in chosen]
-    return Steps(y, tuple(table), tuple(variables), gradient, names)
+    return Steps(y, tuple(table), tuple(variables), gradient, shown)
 
 
-def xi_names(y: Value, rows: str = "all") -> dict[Value, str]:
-    """What the ξ table of `y` calls its leaves and rows; nothing is differentiated.
+def xi_names(y: Value, names: Mapping[Value, str] | None = None) -> dict[Value, str]:
+    """What leaves and rows of `y` are called wherever it is shown: as in `names`, by a label, else x1, x2 … for leaves,
+    ξ1, ξ2 … for rows and L for y. Nothing is differentiated, so the names depend on the graph alone.
 
     >>> x = Value(2.0, label="x")
     >>> list(xi_names((x * x) * 3).values())
     ['x', 'ξ1', 'L']
     """
+    y = _summed(y)
+    return _layout(y, _labels(topological(y), names), ())[1]
+
+
+def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
+    """`y` without the 0 with which Python's `sum` begins, and what stands there for each node of `y`. Its leaves are those
+    of `y`; a result is copied if anything below it changes.
+
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> len(topological(sum([a, b]))), len(topological(without_starts(sum([a, b]))[0]))
+    (5, 3)
+    """
     order = topological(y)
-    variables = _variables(order, None)
-    return _layout(y, order, variables, dependents(order, variables), rows)[1]
+    if not any([v.args and _starts_a_sum(v) for v in order]):
+        return y, dict(zip(order, order, strict=True))
+    labels = _labels(order, names)
+    uses = Counter([a for v in order for a in v.args])
+    stands: dict[Value, Value] = {}
+    for v in order:
+        args = tuple([stands[a] for a in v.args])
+        stands[v] = v
+        if _starts_a_sum(v) and v not in labels:
+            stands[v] = args[1]
+        elif _starts_a_sum(v) and args[1].args and v.args[1] not in labels and uses[v.args[1]] == 1:   # it has this name then
+            stands[v] = _copied(args[1], args[1].args, v)
+        elif any([a is not b for a, b in zip(args, v.args, strict=True)]):
+            stands[v] = _copied(v, args, v)
+    return stands[y], stands
 
 
-def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None) -> dict[Value, None]:
+def in_letters(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
+    """`y` with a leaf for every plain number that has a name, so that ∂(w1·x1)/∂w1 is x1, and what stands there for each
+    node of `y`; a result is copied if anything below it changes.
+
+    >>> w, x = Value(2.0, label="w"), Value(3.0, label="x").detach()
+    >>> x.label = "x"
+    >>> [v.constant for v in topological(in_letters(w * x)[0])]
+    [False, False, False]
+    """
+    order = topological(y)
+    stands: dict[Value, Value] = {v: Value(v._data, v.label) for v in _labels(order, names) if v.constant}
+    if not stands:
+        return y, dict(zip(order, order, strict=True))
+    for v in order:
+        if v not in stands:
+            args = tuple([stands[a] for a in v.args])
+            changed = any([a is not b for a, b in zip(args, v.args, strict=True)])
+            stands[v] = _copied(v, args, v) if changed else v
+    return stands[y], stands
+
+
+def _starts_a_sum(v: Value) -> bool:
+    """0 + x, as Python's sum() computes it first."""
+    return v.op is p.add and v.args[0].constant and v.args[0].label is None and v.args[0]._data == 0
+
+
+def _copied(v: Value, args: tuple[Value, ...], like: Value) -> Value:
+    made: Any = copy(v)
+    made.args, made.label, made.grad = args, like.label, like.grad
+    if hasattr(v, "origin"):
+        made.origin = v.origin
+    return made  # type: ignore[no-any-return]
+
+
+def _summed(y: Value) -> Value:
+    """`y`, or what it is the sum of alone."""
+    while _starts_a_sum(y) and y.label is None:
+        y = y.args[1]
+    return y
+
+
+def _labels(order: Iterable[Value], names: Mapping[Value, str] | None) -> dict[Value, str]:
+    """The nodes that have a name of their own."""
+    given: Mapping[Value, str] = {} if names is None else names
+    return {v: str(name) for v in order if (name := given.get(v, v.label)) is not None}
+
+
+def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labels: Mapping[Value, str]) -> dict[Value, None]:
     """The variables, as a set in order: a list of Values would compare their numbers."""
-    wrt = [wrt] if isinstance(wrt, Value) else wrt
+    wrt = [wrt] if isinstance(wrt, Value) else wrt if wrt is None else list(wrt)
     for x in wrt or ():
         if not isinstance(x, Value):
             raise TypeError(f"wrt has {bounded(x)}: it takes the Values that the expression was built from")
-    leaves = [v for v in order if not v.args]
-    return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v.label is not None]
-                         or [v for v in leaves if not v.constant])
+    leaves = [v for v in order if not (v.args or v.constant)]
+    return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v in labels] or leaves)
 
 
-def _layout(y: Value, order: Sequence[Value], variables: dict[Value, None], depends: set[Value],
-            rows: str) -> tuple[list[Value], dict[Value, str]]:
-    """The nodes that are rows, and the names of rows and symbols."""
-    if rows == "auto":
-        rows = "named" if any([v.args and v.label is not None and v is not y for v in order]) else "all"
+def _layout(y: Value, labels: Mapping[Value, str], variables: Iterable[Value]) -> tuple[list[Value], dict[Value, str]]:
+    """Every row of `y`, and the names of leaves, rows and `variables`; the first two depend on the graph alone."""
+    short, stands = without_starts(y, labels)
+    order = topological(short)
+    back = {stands[v]: v for v in reversed([*stands])}
+    known = {v: labels[back[v]] for v in order if back[v] in labels}
+    leaves = [v for v in order if not v.args and (not v.constant or v in known)]
+    depends = dependents(order, leaves)
     moving = shifted(order)   # they fold into the row where the shift cancels
-    results = [v for v in order if v.args and v in depends and v not in variables and (v is y or v not in moving)]
-    chosen = _rows(y, results, order, rows == "named")
-    symbols = [v for v in order if v in variables or (not v.args and v.label is not None)]
-    return chosen, _names(y, [*symbols, *variables], chosen)
+    results = [v for v in order if v is short or (v.args and v in depends and v not in moving)]
+    rows = [back[v] for v in _rows(short, [v for v in results if v.args], order, known)]
+    numbered = dict.fromkeys(rows)
+    return rows, _names(y, [*leaves, *[x for x in variables if x not in numbered]], rows, labels)
 
 
-def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], named: bool) -> list[Value]:
+def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], labels: Mapping[Value, str]) -> list[Value]:
     """The results that are rows of their own."""
     uses = Counter([a for v in order for a in v.args])
     subtracted = {a for v in order if v.op is p.add for a in v.args}
     rows: dict[Value, None] = {}
     for v in results:
         inner = v.args[0]   # −(W·X) is one row, as (−W)·X is; 1 − ξ4 is one too
-        absorbs = v.op is p.neg and inner in rows and inner.label is None and uses[inner] == 1
+        absorbs = v.op is p.neg and inner in rows and inner not in labels and uses[inner] == 1
         is_step = absorbs and v not in subtracted if v.op is p.neg else not _shifts_a_leaf(v)
-        if v is y or v.label is not None or (is_step and not named):
+        if v is y or v in labels or is_step:
             rows[v] = None
             if absorbs:
                 del rows[inner]
@@ -162,24 +253,33 @@ def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], named: boo
 def _shifts_a_leaf(v: Value) -> bool:
     """1 − y, y + 2: a plain number added to a leaf."""
     inner = [a.args[0] if a.op is p.neg else a for a in v.args]
-    return v.op is p.add and not any([a.args for a in inner]) and any([a.constant for a in inner])
+    return v.op is p.add and not any([a.args for a in inner]) and any([a.constant and a.label is None for a in inner])
 
 
-def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value]) -> dict[Value, str]:
+def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Mapping[Value, str]) -> dict[Value, str]:
     """A different name for every symbol: its label, else x1, x2 … for a variable, ξ1, ξ2 … for a row and L for y."""
-    taken = {v.label for v in (*symbols, *rows)}
+    taken = {*labels.values(), *[x.label for x in symbols]}
     names: dict[Value, str] = {}
-    used = set()
+    times = Counter[str]()   # how many have the same label
     for letter, group in (("x", symbols), ("ξ", rows)):
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
-                name = str(v.label) if v.label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
-                while name in used:
-                    name += "′"
+                label = labels.get(v, v.label)
+                name = label if label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
+                times[name] += 1
+                if times[name] > 1:
+                    name = next(n for n in _primed(name, times) if n not in taken)
+                taken.add(name)
                 names[v] = name
-                used.add(name)
     return names
+
+
+def _primed(name: str, times: Counter[str]) -> Iterator[str]:
+    """x′, x″ and x‴ of those that are called x too, then x⁽⁵⁾, as derivatives are written: of a thousand each is short."""
+    for k in count(times[name]):
+        times[name] = k
+        yield name + "′" * (k - 1) if k < 5 else f"{name}⁽{str(k).translate(_RAISED)}⁾"
 
 
 def _partials(v: Value, names: dict[Value, Any], depends: set[Value]) -> tuple[Partial, ...]:

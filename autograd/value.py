@@ -259,13 +259,13 @@ def apply(op: Primitive, *args: Value) -> Value:
     return v  # type: ignore[no-any-return]
 
 
-def literal(data: float) -> Value:
+def literal(data: float, label: str | None = None) -> Value:
     """A number written into an expression: a Constant, made without the checks at the door."""
     v: Any = _new(Constant)
     v._data = data
     v._time = _clock
     v.grad = 0.0
-    v.label = None
+    v.label = label
     return v  # type: ignore[no-any-return]
 
 

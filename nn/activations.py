@@ -90,6 +90,9 @@ class GeneralisedReLU(Module):
         """max(0, x) + α·min(0, x)."""
         return generalised_relu(x, self.alpha)
 
+    def _symbols(self) -> dict[Value, str]:
+        return {self.alpha: "α"}
+
     def config(self) -> dict[str, Any]:
         """The α that it has now."""
         return {"alpha": self.alpha.data}

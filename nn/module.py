@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
+from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,16 +21,23 @@ import numpy as np
 from autograd import Value
 from autograd.conversion import to_float
 
+from .passes import PASS, listed_layers
+
 __all__ = ["Module", "parts_of", "walk"]
 
 _DRAWN = ("rng", "init")   # arguments that choose the first numbers, which a state_dict replaces
 
 
 class Module:
-    """A function whose parameters are found, named, saved and zeroed. A subclass sets attributes and defines `forward`.
+    """A function whose parameters are found, named, saved and zeroed. A subclass sets attributes and defines `forward`; or,
+    as a layer, `z(x)`, what its units sum up, and the activation `g`.
 
     biases   names of the attributes whose parameters the L2 term leaves out: biases, and what is like them
     inline   whether `repr` shows it in one line, without its parts
+
+    When it is made, its parameters get labels, by which tables, pictures and errors call them: w1, W₁₂ and b for what
+    the attributes w, W and b hold, as the lectures have it in nn's own layers, with the path to a part in front where two
+    parts have a W₁₂. A label that a parameter was given stays.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -44,13 +54,47 @@ class Module:
     biases: ClassVar[tuple[str, ...]] = ("b", "bias")
     inline: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = labelling(cls.__init__)  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:   # a dataclass calls it
+        label(self)
+
     def __call__(self, x: Any) -> Any:
         """forward(x)."""
-        return self.forward(x)
+        noted = PASS.get()
+        return self.forward(x) if noted is None else noted.through(self, x)
 
     def forward(self, x: Any) -> Any:
-        """What the module computes of x."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
+        """What the module computes of x; of a layer, a = g(z)."""
+        if not callable(z := getattr(self, "z", None)):
+            raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
+        sums = z(x)
+        a = self.activated(sums)
+        if (noted := PASS.get()) is not None:
+            noted.note(a, sums)
+        return a
+
+    def activated(self, z: Any) -> Any:
+        """a = g(z), of each number that a layer sums up."""
+        return [self.activated(part) for part in z] if isinstance(z, list) else self.g(z)  # type: ignore[attr-defined]
+
+    def forward_pass(self, x: Any) -> tuple[list[Any], list[Any]]:
+        """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
+
+        Each is a list of Values, even of one, or an image; they stand in the order in which the layers are called. The first
+        list begins with the input, so it is one longer; of an MLP, Θ⁽ˡ⁾ is `layers[l − 1].theta`. What sums nothing up, as
+        a pool, has z = a.
+        NotImplementedError for a module with parameters that is neither a layer nor made of layers.
+
+        >>> from nn import MLP
+        >>> a, z = MLP(2, [3, 1], rng=0).forward_pass([1.0, 2.0])
+        >>> [len(v) for v in a], [len(v) for v in z]
+        ([2, 3, 1], [3, 1])
+        """
+        return listed_layers(self, x)
 
     # ---- parameters
 
@@ -77,6 +121,18 @@ class Module:
     def _found(self) -> Iterator[tuple[str, Value, bool]]:
         """(name, parameter, whether it is a bias): the leaves that are variables."""
         return ((name, x, bias) for name, x, bias in walk(self) if isinstance(x, Value) and not (x.args or x.constant))
+
+    def _symbols(self) -> dict[Value, str]:
+        """What each parameter is called in print."""
+        found: dict[Value, tuple[str, str]] = {}
+        for name, x, _ in walk(self):
+            if isinstance(x, Module) and type(x)._symbols is not Module._symbols and x is not self:
+                found = {p: (f"{name}.", symbol) for p, symbol in symbols_of(x).items()} | found
+            elif isinstance(x, Value) and not (x.args or x.constant) and x not in found:
+                m = _ATTRIBUTE.fullmatch(name)
+                found[x] = (m[1] or "", indexed(m[2], *[int(i) + 1 for i in re.findall(r"\d+", m[3])])) if m else ("", name)
+        one = len({symbol for _, symbol in found.values()}) == len(found)
+        return {p: symbol if one else path + symbol for p, (path, symbol) in found.items()}
 
     # ---- state
 
@@ -146,6 +202,107 @@ class Module:
         parts = [] if self.inline else [(name, x) for name, x, _ in walk(self, below=False) if isinstance(x, Module)][1:]
         lines = [f"{self.called()}: {n} parameter{'s' * (n != 1)}", *[f"{name}  {part!r}" for name, part in parts]]
         return "\n".join(lines).replace("\n", "\n  ")
+
+
+# ---- names in print
+
+_ATTRIBUTE = re.compile(r"(.*\.)?([^.\d][^.]*)((?:\.\d+)*)", re.DOTALL)   # net.w.0.1: path, attribute, places
+_SYMBOL = re.compile(r"(.*?)(?:⁽([^⁾]*)⁾)?([₀-₉\d,]*)", re.DOTALL)          # Θ⁽¹⁾₁₂: letter, what stands above, below
+_LOWERED, _RAISED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"), str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MADE: ContextVar[bool] = ContextVar("nn_made", default=False)              # whether a Module's constructor runs
+_NAMED: ContextVar[tuple[int, ...]] = ContextVar("nn_named", default=())    # the Modules whose symbols are looked for
+
+
+def labelling(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that labels the parameters, when it is done: the outermost one, of a subclass and of what holds others."""
+    @wraps(init)
+    def made(self: Module, *args: Any, **kwargs: Any) -> None:
+        if _MADE.get():
+            init(self, *args, **kwargs)
+            return
+        token = _MADE.set(True)
+        try:
+            init(self, *args, **kwargs)
+        finally:
+            _MADE.reset(token)
+        label(self)
+    return made
+
+
+def label(module: Module) -> None:
+    """Give the parameters their names in print, unless they have labels of their own."""
+    symbols = symbols_of(module)
+    before: dict[Value, str] = {}   # what the parts call them
+    if any([p.label is not None for p in symbols]):
+        for _, part, _ in walk(module, below=False):
+            if isinstance(part, Module) and part is not module:
+                before = symbols_of(part) | before
+    for p, symbol in symbols.items():
+        if p.label is None or p.label == before.get(p):
+            p.label = symbol
+
+
+def symbols_of(x: Any) -> dict[Value, str]:
+    """What a Module calls its parameters in print; nothing of anything else, and of one that is in itself."""
+    if not isinstance(x, Module) or id(x) in _NAMED.get():
+        return {}
+    token = _NAMED.set((*_NAMED.get(), id(x)))
+    try:
+        return x._symbols()
+    finally:
+        _NAMED.reset(token)
+
+
+def indexed(letter: str, *places: int) -> str:
+    """x1 of x and 1, W₁₂ of W, 1 and 2, W₁₂,₃ of W, 12 and 3.
+
+    >>> indexed("x", 1), indexed("W", 1, 2), indexed("W", 12, 3)
+    ('x1', 'W₁₂', 'W₁₂,₃')
+    """
+    between = "," if max(places, default=0) > 9 else ""
+    below = between.join(map(str, places))
+    if letter[-1:].isdigit() and below:
+        return f"{letter}_{below}"
+    return letter + (below if len(places) < 2 else below.translate(_LOWERED))
+
+
+def numbered(parts: Iterable[Any]) -> dict[Value, str]:
+    """The symbols of several Modules, the k-th of those that have parameters marked with ⁽ᵏ⁾ if there are several.
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.w, self.b = [Value(2.0)], Value(1.0)
+    >>> list(numbered([Line(), Line()]).values())
+    ['w⁽¹⁾₁', 'b⁽¹⁾', 'w⁽²⁾₁', 'b⁽²⁾']
+    """
+    found = [symbols for part in parts if (symbols := symbols_of(part))]
+    if len(found) == 1:
+        return found[0]
+    marked: dict[Value, str] = {}
+    for k, symbols in enumerate(found, 1):
+        for p, symbol in symbols.items():
+            if p not in marked:   # what two share has its first name
+                marked[p] = raised(symbol, k)
+    return marked
+
+
+def raised(symbol: str, k: int) -> str:
+    """Θ⁽¹⁾₁₂ as Θ⁽ᵏ,¹⁾₁₂, w1 as w⁽ᵏ⁾₁."""
+    m = _SYMBOL.fullmatch(symbol)
+    assert m is not None
+    return f"{m[1]}⁽{str(k).translate(_RAISED)}{',' + m[2] if m[2] else ''}⁾{m[3].translate(_LOWERED)}"
+
+
+def matrix(letter: str, rows: Sequence[Sequence[Value]], first: int = 1) -> dict[Value, str]:
+    """W₁₁, W₁₂ … of the rows of W; the columns are counted from `first`. As `indexed`, in a third of the time."""
+    lowered = [str(j).translate(_LOWERED) for j in range(first + max([len(row) for row in rows], default=0))]
+    found: dict[Value, str] = {}
+    for i, row in enumerate(rows, 1):
+        near = letter + str(i).translate(_LOWERED)
+        far = near + ","
+        for j, p in enumerate(row, first):
+            found[p] = (near if i < 10 > j else far) + lowered[j]
+    return found
 
 
 def walk(root: Any, below: bool = True) -> Iterator[tuple[str, Any, bool]]:

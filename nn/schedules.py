@@ -155,8 +155,8 @@ class CosineAnnealingLR(Schedule):
 class ReduceLROnPlateau(Schedule):
     """η ← max(η·factor, min_lr) when the metric has not improved for more than `patience` epochs.
 
-    mode             "min" for a loss, "max" for an accuracy
-    threshold        what counts as better: by this share of the best ("rel") or by this amount ("abs")
+    mode             "min" for a loss, "max" for an accuracy; by default "max" if the optimizer maximises, else "min"
+    threshold        what counts as better: by this share of |best| ("rel") or by this amount ("abs")
     cooldown         epochs after a reduction in which nothing is counted
     eps              smaller changes of η are not made
 
@@ -172,10 +172,11 @@ class ReduceLROnPlateau(Schedule):
     settings = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps")
     kept = (*Schedule.kept, "best", "num_bad_epochs", "cooldown_counter")
 
-    def __init__(self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
+    def __init__(self, optimizer: Optimizer, mode: str | None = None, factor: float = 0.1, patience: int = 10,
                  threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0, min_lr: float = 0.0,
                  eps: float = 1e-8) -> None:
         super().__init__(optimizer)
+        mode = mode or ("max" if optimizer.maximize else "min")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
             raise ValueError(f"ReduceLROnPlateau(mode={mode!r}, threshold_mode={threshold_mode!r}): "
                              "choose 'min' or 'max', and 'rel' or 'abs'")
@@ -212,5 +213,8 @@ class ReduceLROnPlateau(Schedule):
         if self.best is None:
             return math.isfinite(metric)
         margin = self.threshold if self.mode == "max" else -self.threshold
-        bar = self.best * (1 + margin) if self.threshold_mode == "rel" else self.best + margin
+        if self.threshold_mode == "abs":
+            bar = self.best + margin
+        else:   # of a negative best, as a log likelihood, torch's share goes the other way: there a standstill is better
+            bar = self.best * (1 + math.copysign(margin, margin * self.best))
         return metric > bar if self.mode == "max" else metric < bar

@@ -137,8 +137,31 @@ def test_gradients_are_shown_once_there_are_any_and_never_for_constants() -> Non
     y = x * 3 + Value(4.0)
     assert "grad" not in texts(parsed(draw(y)))
     y.backward()
-    assert [texts(g) for g in groups(draw(y), "leaf")] == [["x", "data", "2", "grad", "3"], ["4", "grad", "1"]]
+    assert [texts(g) for g in groups(draw(y), "leaf")] == [["x", "data", "2", "grad", "3"],
+                                                             ["x1", "data", "4", "grad", "1"]]
     assert [texts(g) for g in groups(draw(y), "constant")] == [["3"]]
+
+
+def test_only_the_gradients_of_this_result_are_shown() -> None:
+    def graded(v: Value) -> bool:
+        return "grad" in texts(parsed(draw(v))) and "grad" in (picture_or_none(v) or "")
+
+    w, x = Value(2.0, label="w"), Value(3.0, label="x")
+    h = tanh(w * x)
+    first, second = h * 3, h + w
+    first.backward()
+    assert graded(first) and not graded(second) and not graded(h) and not graded(w * x)
+    second.backward()   # h has the gradient of the second now
+    assert graded(second) and not graded(first)
+    first.backward()
+    assert graded(first) and not graded(second)
+    w.grad = x.grad = 0.0
+    assert not graded(tanh(w * x) * 3)
+    first.backward()
+    first.backward()
+    assert ["w", "data", "2", "grad", f"{w.grad:.6g}"] in [texts(g) for g in groups(draw(first), "leaf")]   # accumulated
+    (first * 2).backward()
+    assert not graded(first)
 
 
 def test_results_are_numbered_in_the_order_of_computation_unless_named() -> None:
@@ -148,7 +171,8 @@ def test_results_are_numbered_in_the_order_of_computation_unless_named() -> None
     c.label = "c"
     d = tanh(c)
     assert [texts(g)[0] for g in groups(draw(d), "node")] == ["a", "1", "", "c", "L"]
-    assert [texts(g)[0] for g in groups(draw(d, names={b: "first", c: "ignored"}), "result")] == ["first", "c"]
+    assert [texts(g)[0] for g in groups(draw(d, names={b: "first"}), "result")] == ["first", "c"]
+    assert [texts(g)[0] for g in groups(draw(d, names={b: "first", c: "second"}), "node")] == ["a", "1", "first", "second", "L"]
 
 
 def test_numbers_have_six_digits_and_all_of_them_in_the_tooltip() -> None:

@@ -45,8 +45,10 @@ NASTY = [
 ]
 
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-         "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "final"}
-SYMBOLS = {"\\" + name for name in {"backslash", "sim", "wedge", "vert", "mathrm", "tanh", "text", "cosh", "frac", *GREEK}}
+         "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "vartheta", "varpi", "varrho", "varsigma"}
+ACCENTS = {"hat", "bar", "tilde", "dot", "ddot", "vec", "check", "acute", "grave", "breve"}
+SYMBOLS = {"\\" + name for name in {"backslash", "sim", "wedge", "vert", "mathrm", "tanh", "text", "cosh", "frac", *ACCENTS,
+                                    *GREEK, *map(str.capitalize, GREEK)}}
 ANY_CHARACTER = st.characters(exclude_categories=()) | st.sampled_from("<>&\"'/\\{}$`()%\u2028")
 
 
@@ -328,10 +330,10 @@ def check_forward(page: Page, order: list[Value]) -> None:
 
 def test_the_equation_is_written_out(page: Page) -> None:
     page.open(lecture(), "#step=12")
-    assert page.text("#equation .big") == "∂L/∂ξ4 += (−1) × 1.00012 = −1.00012"
+    assert page.text("#equation .big") == "dL/dξ4 += (−1) × 1.00012 = −1.00012"
     assert "∂ξ5/∂ξ4 = 1/ξ4 = 1.00012" in page.text("#equation")
     assert page.text("tr.live th") == "ξ4" and page.text("tr[aria-current=step] th") == "ξ4"
-    assert page.text("#log li:last-child") == "∂L/∂ξ4 += (−1) × 1.00012 = −1.00012"
+    assert page.text("#log li:last-child") == "dL/dξ4 += (−1) × 1.00012 = −1.00012"
     assert page.ask("() => document.querySelectorAll('#log li').length") == 13
     assert page.text("svg .tag") == "×1.00012"
     assert page.text("h1") == "L = −y·log(1/(1 + e^(−W·X)))"
@@ -346,6 +348,62 @@ def test_a_shared_node_keeps_its_running_sum(page: Page) -> None:
     assert "All 3 contributions have arrived" in page.text("#say")
     page.press("ArrowLeft")
     assert page.table()["x"][2] == "0 → 3 → 6"
+
+
+def total(terms: list[Value]) -> Value:
+    """Python's sum, which begins with 0."""
+    found = sum(terms)
+    assert isinstance(found, Value)
+    return found
+
+
+def data_of(v: Value, **options: Any) -> Any:
+    """What the page is given."""
+    text = explore(v, engine="builtin", **options).html
+    return json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[0])
+
+
+def test_what_is_used_twice_has_a_partial_by_each_operand_and_their_sum_is_the_tables(page: Page) -> None:
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    e = a * b
+    e.label = "e"
+    page.open(e * e * 4)
+    assert "∂ξ1/∂e = 2·e = 12" in page.text("#rows")
+    found = set()
+    for _ in range(page.last):
+        page.press("ArrowRight")
+        found |= {*re.findall(r"(∂\S?ξ1/∂e) = \S+ = (\d+)", page.text("#equation"))}
+    assert found == {("∂₁ξ1/∂e", "6"), ("∂₂ξ1/∂e", "6")}
+    x = Value(2.0, label="x")
+    assert [edge["nth"] for edge in data_of(x * (1 - x))["edges"]] == ["₁", "", "", ""]   # by way of 1 − x too
+    assert {edge["nth"] for edge in data_of(lecture())["edges"]} == {""}
+
+
+@pytest.mark.parametrize("make", [
+    lecture, doubled, lambda: network()[1], lambda: dag(40, 1), lambda: dag(40, 2, labels=True),
+    lambda: total([Value(2.0, label="w") * 3, Value(3.0)]) * Value(2.0, label="y"),
+])
+def test_table_picture_and_page_call_a_number_alike(make: Callable[[], Value]) -> None:
+    v = make()
+    leaves = [u for u in topological(v) if not u.args]
+    shown = {(node["name"], node["value"]) for node in data_of(v)["nodes"]}
+    for wrt in (None, [u for u in leaves if not u.constant][:1]):
+        for rows in ("auto", "all", "named"):
+            found = table(v, wrt, rows=rows).steps
+            assert {(TEXT.symbol(row.name), row.value) for row in found.rows} <= shown
+    drawn = {node.find("{*}text").text: node.find("{*}title").text   # type: ignore[union-attr]
+             for node in ElementTree.fromstring(draw(v, engine="builtin").svg).iterfind(".//{*}g[@id]")
+             if node.get("class", "").startswith("node")}
+    for row in table(v, rows="all").steps.rows:
+        assert f"data {row.value!r}" in str(drawn[row.name])
+
+
+def test_the_0_that_sum_begins_with_is_no_step() -> None:
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    plain, summed = a * b + b * b, total([a * b, b * b])
+    assert data_of(summed) == data_of(plain)
+    assert draw(summed, engine="builtin").svg == draw(plain, engine="builtin").svg
+    assert explore(summed, wrt=a, engine="builtin").nodes == 5
 
 
 def test_buttons_slider_keys_and_play(page: Page) -> None:
@@ -432,7 +490,7 @@ def test_prediction_says_right_and_wrong_and_hides_what_is_asked(page: Page) -> 
     assert page.text("#log li:last-child") == "ξ1 = 0.5" and page.boxes()["x-n1"][0] == "0.5"
     answer.press("Enter")   # goes on
     assert page.step == 2
-    for text in ("3/2", "1", "3"):   # L, ∂L/∂L, ∂L/∂ξ1
+    for text in ("3/2", "1", "3"):   # L, dL/dL, dL/dξ1
         answer.fill(text)
         answer.press("Enter")
         assert page.text("#verdict").startswith("✓")
@@ -474,13 +532,13 @@ def test_the_wrong_order_gives_a_wrong_number_and_says_what_is_right(page: Page)
     page.open(doubled(), "#mode=wrong")
     page.press("End")
     assert page.table()["a"] == (1.0, 2.0, "0 → 1 → 2  ✗ right: 4")
-    assert "Wrong: ∂c/∂a = 2 in this order; right is 4" in page.text("#outcome")
+    assert "Wrong: dc/da = 2 in this order; right is 4" in page.text("#outcome")
     page.press("ArrowLeft")
     assert "Too early: b passes on 1 before all its contributions have arrived; its full sum is 2" in page.text("#say")
     page.tab.locator("#mode").select_option("backward")
     page.ask("() => document.activeElement.blur()")
     page.press("End")
-    assert page.table()["a"][1] == 4.0 and "Done: ∂c/∂a = 4" in page.text("#outcome")
+    assert page.table()["a"][1] == 4.0 and "Done: dc/da = 4" in page.text("#outcome")
     page.open(lecture())
     assert page.ask("() => document.querySelector('option[value=wrong]').disabled")
 

@@ -8,7 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import Value, exp, grad, log, logsumexp, maximum, minimum, relu, sigmoid, sign, silu, softmax, softplus, tanh
+from autograd import (
+    Value,
+    exp,
+    grad,
+    hessian,
+    log,
+    logsumexp,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    sign,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from autograd.functions import heaviside, leaky_relu
 from autograd.steps import Steps, steps
 from viz import table
@@ -267,6 +283,51 @@ class TestModels:
             h = 1e-6
             up, down = ([Value(v.data + s * h * (i == j)) for j, v in enumerate(w)] for s in (1, -1))
             assert math.isclose(d.data, (loss(up).data - loss(down).data) / (2 * h), rel_tol=1e-8)
+
+
+class TestErrata:
+    """Where the slides print something else: what the engine gives."""
+
+    @given(probability, st.sampled_from([0.0, 1.0]))
+    def test_the_slope_by_the_probability_has_a_plus(self, at: float, y: float) -> None:
+        """CS109B and CS109 print −y/p − (1−y)/(1−p)."""
+        p = Value(at)
+        assert close(grad(-(y * log(p) + (1 - y) * log(1 - p)), p).data, -y / at + (1 - y) / (1 - at))
+
+    @given(moderate, moderate, moderate, st.sampled_from([0.0, 1.0]))
+    def test_the_1_is_the_slope_of_h_and_not_of_the_loss(self, at0: float, at1: float, x: float, y: float) -> None:
+        """CS109B: "dL/dβ0 = 1" is ∂h/∂β0; and the derivative of −a·x by x is −a, where `derx1` has it by a list of its own."""
+        b0, b1 = Value(at0), Value(at1)
+        h = b0 + b1 * x
+        assert [d.data for d in grad(h, [b0, b1])] == [1.0, x]
+        assert close(grad(softplus(h) - y * h, b0).data, sigmoid(h.data) - y, 1e-9)
+        v = Value(x)
+        assert grad(-at1 * v, v).data == -at1
+
+    @given(st.tuples(moderate, moderate), st.tuples(moderate, moderate))
+    def test_a_weight_s_slope_has_the_input_that_it_weighs(self, at: tuple[float, float], x: tuple[float, float]) -> None:
+        """CS109: ∂h_j/∂θ_ij = h_j(1 − h_j)·x_i, printed with x_j."""
+        theta = [Value(t) for t in at]
+        h = sigmoid(theta[0] * x[0] + theta[1] * x[1])
+        for d, xi in zip(grad(h, theta), x, strict=True):
+            assert close(d.data, h.data * (1 - h.data) * xi)
+
+    @given(st.tuples(moderate, moderate), st.tuples(moderate, moderate), st.tuples(moderate, moderate))
+    def test_the_log_likelihood_is_concave(self, at: tuple[float, float], one: tuple[float, float],
+                                           two: tuple[float, float]) -> None:
+        """CS109: its negative is convex."""
+        theta = [Value(t) for t in at]
+        LL = sum((t * -softplus(-z) + (1 - t) * -softplus(z) for x, t in ((one, 1), (two, 0))
+                  for z in [theta[0] * x[0] + theta[1] * x[1]]), Value(0))
+        (a, b), (_, c) = [[d.data for d in row] for row in hessian(LL, theta)]
+        assert a <= 0 and c <= 0 and a * c - b * b >= -1e-12
+
+    @given(probability, probability, st.sampled_from([0.0, 1.0]))
+    def test_the_slope_by_one_activation_has_one_term(self, one: float, other: float, y: float) -> None:
+        """CS230 prints ∂J/∂a⁽ⁱ⁾ with a sum over the examples."""
+        a = [Value(one), Value(other)]
+        J = -sum((t * log(p) + (1 - t) * log(1 - p) for p, t in zip(a, (y, 1 - y), strict=True)), Value(0))
+        assert close(grad(J, a[0]).data, (one - y) / (one * (1 - one)))
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,14 @@ def test_several_classes_have_a_layer_each() -> None:
     assert page["kind"] == "classes" and page["classes"] == ["a", "b", "c"]
 
 
+def test_several_sigmoids_are_shares_and_no_logits() -> None:
+    """One class against the rest: their sum is not 1, and a softmax of them would be nearly flat."""
+    found = np.array([[0.9, 0.3, 0.0], [0.2, 0.2, 0.4], [0.0, 0.0, 0.0]])
+    shares = source.probabilities(found, True)
+    assert np.allclose(shares, [[0.75, 0.25, 0.0], [0.25, 0.25, 0.5], [0.0, 0.0, 0.0]])
+    assert np.allclose(source.probabilities(found, False).sum(axis=1), 1)
+
+
 def test_a_curve_and_a_regression_of_the_plane() -> None:
     xs = np.linspace(-2, 2, 9)
     model, recorder, _ = trained(y=np.sin(xs), X=xs)

@@ -19,9 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import Value, no_grad, sigmoid, tanh
+import viz
+from autograd import Value, compile, no_grad, sigmoid, tanh, topological
+from autograd.steps import xi_names
 from nn import (
     ACTIVATIONS,
+    GAN,
     INITIALISERS,
     MLP,
     AvgPool2d,
@@ -30,11 +33,16 @@ from nn import (
     GeneralisedReLU,
     Layer,
     LeNet,
+    LinearRegression,
+    LogisticRegression,
     Maxout,
     MaxPool2d,
     Module,
     Neuron,
+    OneVsRest,
+    Perceptron,
     Sequential,
+    SoftmaxRegression,
     activation,
     binary_cross_entropy_with_logits,
     initialiser,
@@ -247,6 +255,131 @@ def test_names_are_paths_as_in_torch() -> None:
     assert [n for n, _ in Conv2d(1, 1, (1, 2)).named_parameters()] == ["w.0.0.0.0", "w.0.0.0.1", "b.0"]
     assert [n for n, _ in Layer(1, 2, "generalised_relu").named_parameters()] == [
         "g.alpha", "neurons.0.w.0", "neurons.0.b", "neurons.1.w.0", "neurons.1.b"]
+
+
+class Two(Module):
+    def __init__(self) -> None:
+        self.hidden, self.out, self.scale = Layer(1, 1), Layer(1, 1), Value(2.0)
+
+
+class Wrapped(Module):
+    def __init__(self) -> None:
+        self.net, self.T, self.by = MLP(1, [1]), np.array([[Value(1.0), Value(2.0)]]), {"a": Value(3.0)}
+        self.late = []
+        self.late.append(Value(4.0))
+
+
+@dataclass(eq=False)
+class Dataclass(Module):
+    w: list[Value] = field(default_factory=lambda: [Value(1.0)])
+
+
+@pytest.mark.parametrize(("make", "labels"), [
+    (lambda: Neuron(2), "w1 w2 b"),
+    (lambda: Layer(2, 2), "W₁₁ W₁₂ b1 W₂₁ W₂₂ b2"),
+    (lambda: MLP(2, [2, 1]), "Θ⁽¹⁾₁₁ Θ⁽¹⁾₁₂ Θ⁽¹⁾₁₀ Θ⁽¹⁾₂₁ Θ⁽¹⁾₂₂ Θ⁽¹⁾₂₀ Θ⁽²⁾₁₁ Θ⁽²⁾₁₂ Θ⁽²⁾₁₀"),
+    (lambda: MLP(1, [1, 1], "generalised_relu", bias=False), "α⁽¹⁾ Θ⁽¹⁾₁₁ Θ⁽²⁾₁₁"),
+    (lambda: LinearRegression(2), "β1 β2 β0"),
+    (lambda: LogisticRegression(1), "θ1 θ0"),
+    (lambda: Perceptron(1), "θ1 θ0"),
+    (lambda: SoftmaxRegression(1, 2), "W₁₁ b1 W₂₁ b2"),
+    (lambda: OneVsRest(1, 2), "θ⁽¹⁾₁ θ⁽¹⁾₀ θ⁽²⁾₁ θ⁽²⁾₀"),
+    (lambda: Maxout(1, 1, 2), "W⁽¹⁾₁₁ b⁽¹⁾₁ W⁽²⁾₁₁ b⁽²⁾₁"),
+    (lambda: Sequential(Layer(1, 1), Flatten(), Layer(1, 1)), "W⁽¹⁾₁₁ b⁽¹⁾₁ W⁽²⁾₁₁ b⁽²⁾₁"),
+    (lambda: Sequential(Layer(1, 1), Flatten()), "W₁₁ b1"),
+    (lambda: Sequential(MLP(1, [1, 1], bias=False), Layer(1, 1, bias=False)), "Θ⁽¹,¹⁾₁₁ Θ⁽¹,²⁾₁₁ W⁽²⁾₁₁"),
+    (lambda: Conv2d(1, 1, (1, 2)), "w₁₁₁₁ w₁₁₁₂ b1"),
+    (lambda: GAN(1), " ".join([f"{player}.Θ⁽{k}⁾₁{j}" for player in ("generator", "discriminator")
+                               for k in "¹²" for j in "₁₀"])),
+    (Two, "hidden.W₁₁ hidden.b1 out.W₁₁ out.b1 scale"),
+    (Wrapped, "Θ⁽¹⁾₁₁ Θ⁽¹⁾₁₀ T₁₁ T₁₂ a late1"),
+    (Dataclass, "w1"),
+])
+def test_parameters_know_their_names(make: Callable[[], Module], labels: str) -> None:
+    model = make()
+    assert [p.label for p in model.parameters()] == labels.split(" ")
+    for copy in (deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert [p.label for p in copy.parameters()] == labels.split(" ")
+
+
+def test_each_parameter_of_a_large_model_has_a_name_of_its_own() -> None:
+    for model in (MLP(64, [32, 10]), LeNet(), Layer(112, 12)):
+        labels = [p.label for p in model.parameters()]
+        assert None not in labels and len({*labels}) == len(labels)
+    assert {"W₁₁₂,₁", "W₁₁,₂", "W₁,₁₂", "W₁₁"} <= {p.label for p in Layer(12, 112).parameters()}
+
+
+def test_labels_that_were_given_stay() -> None:
+    layer = Layer(1, 1)
+    layer.neurons[0].w[0].label = "mine"
+    assert [p.label for p in Sequential(layer, Layer(1, 1)).parameters()] == ["mine", "b⁽¹⁾₁", "W⁽²⁾₁₁", "b⁽²⁾₁"]
+
+    class Named(Module):
+        def __init__(self) -> None:
+            self.w = Value(1.0, label="slope")
+    assert [p.label for p in Named().parameters()] == ["slope"]
+
+
+def test_a_constructor_that_fails_leaves_the_next_one_as_it_is() -> None:
+    with pytest.raises(ValueError, match="nin"):
+        Neuron(0)
+    assert Neuron(1).w[0].label == "w1"
+
+
+def test_modules_that_hold_each_other_are_named() -> None:
+    class Child(Module):
+        def __init__(self, parent: Module) -> None:
+            self.parent, self.w = parent, Value(1.0)
+
+    class Parent(Module):
+        def __init__(self) -> None:
+            self.v = Value(0.0)
+            self.children = Sequential(Child(self), Child(self))
+    labels = [str(p.label) for p in Parent().parameters()]
+    assert labels[0] == "v" and len({*labels}) == 3 and all("w" in label for label in labels[1:])
+
+
+def test_plain_inputs_are_x1_x2_and_pixels_their_row_and_column() -> None:
+    def inputs(z: Any) -> list[str | None]:
+        return [v.label for v in topological(z) if v.constant]
+    x = Value(3.0, label="mine")
+    assert inputs(Neuron(3)([1.0, 2.0, x])) == ["x1", "x2"] and inputs(Neuron(1)(4.0)) == ["x1"]
+    assert inputs(Conv2d(1, 1, 2, bias=False)([[1, 2], [3, 4]])[0][0][0]) == ["x₁₁", "x₁₂", "x₂₁", "x₂₂"]
+    assert inputs(Conv2d(2, 1, 1, bias=False)([[[1]], [[2]]])[0][0][0]) == ["x₁₁₁", "x₂₁₁"]
+
+
+def test_names_in_table_picture_and_page_are_the_models() -> None:
+    neuron = Neuron(2, rng=0)
+    y = neuron([1.0, 2.0])
+    assert [v for v in xi_names(y).values() if v[0] not in "ξL"] == ["b", "w1", "x1", "w2", "x2"]
+    assert [v.label for v in viz.table(y).steps.variables] == ["b", "w1", "w2"]
+    x = [Value(1.0, label="size"), Value(2.0, label="age")]
+    assert [row.partials[0].arg.label for row in viz.table(neuron(x), model=neuron).steps.rows[:1]] == ["w1"]
+    assert "w1·size" in viz.table(neuron(x), x).text() and "0.27" not in viz.table(neuron(x), x).text().split("\n\n")[0]
+    gan = GAN(1, rng=0)
+    twice = MLP(1, [1], rng=0)([gan(0.5)]) * gan.generator(0.25)
+    names = [*xi_names(twice).values()]
+    assert len({*names}) == len(names) and {"Θ⁽¹⁾₁₁", "generator.Θ⁽¹⁾₁₁", "x1", "x1′"} <= {*names}
+
+
+def test_after_a_training_no_old_gradient_is_shown() -> None:
+    model = MLP(1, [1], rng=0)
+    loss = (model([2.0]) - 1.0) ** 2
+    loss.backward()
+    assert "grad" in viz.draw(loss, engine="builtin").svg
+    for p in model.parameters():
+        p.data -= 0.1 * p.grad
+    assert "grad" not in viz.draw(model([2.0]), engine="builtin").svg + str(viz.picture_or_none(model([2.0])))
+
+
+def test_labels_alter_no_compiled_program() -> None:
+    def program(labelled: bool) -> str:
+        model, x = MLP(2, [2, 1], "tanh", rng=0), [Value(0.5), Value(1.0)]
+        if not labelled:
+            for p in model.parameters():
+                p.label = None
+        return str(compile(model(x), [model.parameters(), x], wrt=0, batch=1, backend="numpy"))
+    assert program(True) == program(False)
 
 
 class Shared(Module):

@@ -316,6 +316,27 @@ def test_the_path_is_that_of_gradient_descent(ax: Any) -> None:
     assert ax.lines[1].get_xydata().tolist() == [path[0]] and np.allclose(ax.lines[2].get_xydata(), [path[-1]])
 
 
+def test_an_ascent_climbs_and_is_called_so(ax: Any) -> None:
+    def likelihood(a: Any, b: Any) -> Any:
+        return -(a - 1) ** 2 - 2 * b ** 2
+    plots.plot_loss_surface(likelihood, (-1, 2), (-1, 1), ax, start=(0.0, 0.5), rate=0.1, steps=2, maximize=True, resolution=5)
+    assert np.allclose(ax.lines[0].get_xydata(), [[0.0, 0.5], [0.2, 0.3], [0.36, 0.18]])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ascent, 2 steps", "start", "end"]
+    levels = ax.collections[0].levels
+    assert (np.diff(np.diff(levels)) < 0).all() and math.isclose(levels[-1], -0.0625)   # denser near the largest
+    assert ax.figure.axes[1].get_ylabel() == "objective"
+    curve: Any = Figure().subplots()
+    plots.plot_loss_surface(lambda w: -w * w, ax=curve, start=2.0, rate=0.25, steps=1, maximize=True, resolution=3)
+    assert curve.get_ylabel() == "objective" and curve.lines[1].get_xydata().tolist() == [[2.0, -4.0], [1.0, -1.0]]
+
+
+def test_the_best_of_what_was_maximised_is_the_largest(ax: Any) -> None:
+    rows = [{"epoch": 1, "loss": -2.0, "val_loss": -1.5}, {"epoch": 2, "loss": -1.0, "val_loss": -2.5}]
+    history = nn.History(rows, "LL", maximize=True)
+    plots.plot_loss(history, ax)
+    assert "largest: -1.5 in epoch 1" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_a_curve_of_one_parameter_and_a_given_path(ax: Any) -> None:
     plots.plot_loss_surface(lambda w: (w - 1) ** 4, (-1, 2), path=[Value(2.0), 1.5, 1], ax=ax, resolution=7)
     curve, path = ax.lines[:2]

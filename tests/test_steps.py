@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
-from autograd.steps import steps
+from autograd.steps import steps, xi_names
 from viz import table, to_ascii
 from viz.formulas.algebra import TooLong, simplify, written
 from viz.formulas.expressions import Atom, Call, Expr, Symbol
@@ -58,6 +58,89 @@ def test_names_never_clash() -> None:
         y = exp(y / 10) * v
     found = steps(y, wrt=[*leaves, unnamed])
     assert len(set(found.names.values())) == len(found.names) >= 10
+
+
+def test_a_row_has_one_number_whatever_is_asked() -> None:
+    """(y − β0 − β1·x)²: by one coefficient or both, its rows are those of the whole table."""
+    y, x, b0, b1 = (Value(z, label=label) for z, label in ((5.0, "y"), (2.0, "x"), (0.5, "β0"), (1.5, "β1")))
+    L = (y - b0 - b1 * x) ** 2
+    named = {v: name for v, name in xi_names(L).items() if v.args}
+    assert [*named.values()] == ["ξ1", "ξ2", "ξ3", "L"]
+    for wrt, names in (([b0, b1], ["ξ1", "ξ2", "ξ3", "L"]), ([b0], ["ξ1", "ξ3", "L"]), ([b1], ["ξ2", "ξ3", "L"]), (None, [])):
+        for rows in ("auto", "all"):
+            found = steps(L, wrt, rows).rows
+            assert [row.name for row in found] == names or not names
+            assert all(named[row.node] == row.name for row in found)
+    inner = next(v for v, name in named.items() if name == "ξ2")
+    assert [row.name for row in steps(L, inner).rows] == ["ξ3", "L"]
+    assert steps(L, inner).names[inner] == "ξ2"
+
+
+def test_leaves_without_a_label_have_names_beside_those_with_one() -> None:
+    w, x = Value(0.123456789012345), Value(2.0, label="x")
+    assert "0.123" not in table(w * x).text().split("\n\n")[0]
+    assert steps(w * x).names[w] == "x1"
+    assert [*steps(w * x, names={w: "slope", x: "t"}).names.values()] == ["slope", "t", "L"]
+
+
+def total(terms: list[Value]) -> Value:
+    """Python's sum, which begins with 0."""
+    found = sum(terms)
+    assert isinstance(found, Value)
+    return found
+
+
+def test_many_nodes_of_one_label_have_short_names_of_their_own() -> None:
+    names = [*xi_names(total([Value(float(i), label="x1") for i in range(2000)])).values()]
+    assert names[:6] == ["x1", "x1′", "x1′′", "x1′′′", "x1⁽⁵⁾", "x1⁽⁶⁾"]
+    assert len({*names}) == len(names) and max(map(len, names)) < 10
+
+
+def test_the_0_that_sum_begins_with_is_no_row() -> None:
+    w, x, b = (Value(z, label=label) for z, label in ((2.0, "w"), (3.0, "x"), (1.0, "b")))
+    plain, summed = tanh(w * x + b * x), tanh(total([w * x, b * x]))
+    assert table(plain).text() == table(summed).text()
+    alone = total([w * x])
+    assert table(alone).text() == table(w * x).text() and steps(alone).gradient == (3.0, 2.0)
+    z = total([w * x])
+    z.label = "z"
+    assert [(row.name, row.value) for row in steps(tanh(z), rows="all").rows] == [("z", 6.0), ("L", tanh(z).data)]
+    assert steps(total([w])).rows == ()
+
+
+class Line:
+    """A module that is not of nn."""
+
+    def __init__(self) -> None:
+        self.w, self.b = [Value(2.0), Value(0.5)], Value(1.0, label="b")
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        return [("w.0", self.w[0]), ("w.1", self.w[1]), ("b", self.b), ("unused", Value(0.0))]
+
+
+def test_a_model_says_by_what_to_differentiate() -> None:
+    line, x = Line(), Value(3.0, label="x")
+    y = line.w[0] * x + line.w[1] * x * x + line.b
+    found = table(y, model=line).steps
+    assert [found.names[v] for v in found.variables] == ["w0", "w1", "b"]
+    assert found.gradient == (3.0, 9.0, 1.0)
+    assert table(y, x, model=line).steps.variables == (x,)
+    assert [*table(y, model=line, names={line.w[0]: "slope"}).steps.names.values()][:2] == ["slope", "x"]
+    with pytest.raises(ValueError, match="none of its parameters"):
+        table(x * 2, model=line)
+    with pytest.raises(TypeError, match="named_parameters"):
+        table(y, model=3)
+    with pytest.raises(ValueError, match="3 variables, more than limit=2"):
+        table(x.detach() + line.w[0] + line.w[1] + line.b, model=line, rows="named", limit=2)
+
+
+def test_a_plain_number_that_has_a_name_is_a_letter() -> None:
+    w, x = Value(2.0, label="w"), Value(0.0).detach()
+    x.label = "x"
+    y = (w * x) ** 2
+    text = table(y).text()
+    assert [v.label for v in table(y).steps.variables] == ["w"] and table(y).steps.gradient == (0.0,)
+    assert "∂ξ1/∂w  │ x " in text and "dL/dw" in text and "dL/dx" not in text
 
 
 def test_variables_of_equal_number_stay_apart() -> None:
@@ -168,6 +251,55 @@ def test_simplified_formulas_have_the_same_value(a: float, b: float) -> None:
         for d in (v, *grad(v, [x, y])):
             text = to_ascii(str(written(simplify(d, {x: "a", y: "b"}), TEXT))).replace("e^", "E**").replace("^", "**")
             assert parse(text).evaluate({"a": x, "b": y, "E": Value(2.718281828459045)}).data == pytest.approx(d.data, rel=1e-9)
+
+
+# a name: in Unicode, HTML, LaTeX (each accepted by KaTeX 0.19.1 and pdflatex) and ASCII
+NAMES = {
+    "Θ⁽¹⁾₁₀": ("Θ⁽¹⁾₁₀", "Θ<sup>(1)</sup><sub>10</sub>", r"\Theta^{(1)}_{10}", "Theta^(1)_10"),
+    "Θ⁽¹⁾₁₂,₃": ("Θ⁽¹⁾₁₂,₃", "Θ<sup>(1)</sup><sub>12,3</sub>", r"\Theta^{(1)}_{12,3}", "Theta^(1)_12,3"),
+    "a⁽²⁾₁": ("a⁽²⁾₁", "a<sup>(2)</sup><sub>1</sub>", "a^{(2)}_{1}", "a^(2)_1"),
+    "x⁽ⁱ⁾": ("x⁽ⁱ⁾", "x<sup>(i)</sup>", "x^{(i)}", "x^(i)"),
+    "x^(i)": ("x⁽ⁱ⁾", "x<sup>(i)</sup>", "x^{(i)}", "x^(i)"),
+    "h⁽ˡ⁾_j": ("h⁽ˡ⁾ⱼ", "h<sup>(l)</sup><sub>j</sub>", "h^{(l)}_{j}", "h^(l)_j"),
+    "θ⁽ŷ⁾": ("θ⁽ŷ⁾", "θ<sup>(ŷ)</sup>", r"\theta^{(\hat{y})}", "theta^(yhat)"),
+    "θ_ij": ("θᵢⱼ", "θ<sub>ij</sub>", r"\theta_{ij}", "theta_ij"),
+    "L_A": ("L_A", "L<sub>A</sub>", "L_{A}", "L_A"),
+    "x_max": ("xₘₐₓ", "x<sub>max</sub>", "x_{max}", "x_max"),
+    "ŷ": ("ŷ", "ŷ", r"\hat{y}", "yhat"),
+    "y\u0302": ("ŷ", "ŷ", r"\hat{y}", "yhat"),
+    "x̄": ("x̄", "x̄", r"\bar{x}", "xbar"),
+    "w̃": ("w̃", "w̃", r"\tilde{w}", "wtilde"),
+    "ẋ": ("ẋ", "ẋ", r"\dot{x}", "xdot"),
+    "μ̂_B": ("μ̂_B", "μ̂<sub>B</sub>", r"\hat{\mu}_{B}", "muhat_B"),
+    "Β": ("Β", "Β", r"\mathrm{B}", "Beta"),
+    "x1": ("x1", "x<sub>1</sub>", "x_{1}", "x1"),
+    "x1′": ("x1′", "x<sub>1</sub>′", "x'_{1}", "x1'"),
+    "x1⁽⁵⁾": ("x1⁽⁵⁾", "x<sup>(5)</sup><sub>1</sub>", "x^{(5)}_{1}", "x1^(5)"),
+    "ξn": ("ξn", "ξ<sub>n</sub>", r"\xi_{n}", "xin"),
+    "learning_rate": ("learning_rate", "learning_rate", r"\mathrm{learning\_rate}", "learning_rate"),
+    "net.W₁₂": ("net.W₁₂", "net.W<sub>12</sub>", r"\mathrm{net{.}}W_{12}", "net.W_12"),
+    "résumé": ("résumé", "résumé", r"\mathrm{r\acute{e}sum\acute{e}}", "resume"),
+    "3.5": ("⟨3.5⟩", "⟨3.5⟩", r"\mathrm{3{.}5}", "<3.5>"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_typeset_in_every_medium(name: str) -> None:
+    found = (TEXT.symbol(name), HTML.symbol(name), LATEX.symbol(name), to_ascii(TEXT.symbol(name)))
+    assert found == NAMES[name]
+
+
+def test_a_raised_name_is_bracketed_before_it_is_raised() -> None:
+    """LaTeX has no x'^2 and no x^{(1)}^2: a double superscript."""
+    for name, text, latex in (("Θ⁽¹⁾₁₀", "(Θ⁽¹⁾₁₀)²", r"\left(\Theta^{(1)}_{10}\right)^{2}"),
+                              ("ŷ_c", "ŷ_c²", r"\hat{y}_{c}^{2}"), ("x1′", "(x1′)²", r"\left(x'_{1}\right)^{2}")):
+        x = Value(3.0, label=name)
+        found = table(1 / x)
+        assert f"−1/{text}" in found.text() and latex in found.latex()
+
+
+def test_ascii_of_formulas() -> None:
+    assert to_ascii("∂ξ2/∂Θ⁽¹⁾₁₀ = log₂ ŷ + log₁₀ x + e⁻⁹·θᵢⱼ") == "dxi2/dTheta^(1)_10 = log2 yhat + log10 x + e^-9*theta_ij"
 
 
 @pytest.mark.parametrize("label", HOSTILE)

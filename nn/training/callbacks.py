@@ -39,7 +39,7 @@ class EarlyStopping(Callback):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs.
 
     monitor       a column of the history: by default val_loss, or loss where there is no validation
-    mode          "min", or "max" for an accuracy
+    mode          "min", or "max" for an accuracy; by default "max" for the loss of a training that maximises, else "min"
     restore_best  at the end give the model the parameters of its best epoch (not after Ctrl-C)
     Afterwards `best` and `best_epoch` tell which it was.
 
@@ -51,8 +51,8 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int = 10, min_delta: float = 0.0, restore_best: bool = True, monitor: str | None = None,
-                 mode: str = "min") -> None:
-        if mode not in ("min", "max"):
+                 mode: str | None = None) -> None:
+        if mode not in ("min", "max", None):
             raise ValueError(f"EarlyStopping(mode={mode!r}): choose 'min' or 'max'")
         self.patience, self.restore_best = whole("EarlyStopping(patience)", patience, 1), restore_best
         self.min_delta = not_negative("EarlyStopping(min_delta)", min_delta)
@@ -74,16 +74,15 @@ class EarlyStopping(Callback):
         monitor = self.monitor or ("val_loss" if "val_loss" in row else "loss")
         if monitor not in row:
             raise ValueError(f"EarlyStopping(monitor={monitor!r}): the history has {', '.join(row)}")
-        x = row[monitor] if self.mode == "min" else -row[monitor]
-        if math.isfinite(x) and (self.best is None or x < self._signed(self.best) - self.min_delta):
+        highest = self.mode == "max" or (self.mode is None and state.optimizer.maximize and monitor in ("loss", "val_loss"))
+        sign = -1 if highest else 1
+        x = sign * row[monitor]
+        if math.isfinite(x) and (self.best is None or x < sign * self.best - self.min_delta):
             self.best, self.best_epoch, self.waited = row[monitor], state.epoch, 0
             self.best_parameters = [p.data for p in state.model.parameters()]
         else:
             self.waited += 1
             state.stop = state.stop or self.waited >= self.patience
-
-    def _signed(self, x: float) -> float:
-        return x if self.mode == "min" else -x
 
     def on_fit_end(self, state: TrainingState) -> None:
         """Give the model its best parameters."""

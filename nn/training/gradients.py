@@ -98,7 +98,10 @@ def loss_of(loss: Loss, output: Any, y: Any) -> Value:
 
 
 class Cost:
-    """J of a batch of examples, with its gradient: (1/n) Σ L + (λ/2n) Σ Θ², and ∂J/∂Θ = (1/n) Σ ∂L/∂Θ + (λ/n) Θ."""
+    """J of a batch of examples, with its gradient: (1/n) Σ L + (λ/2n) Σ Θ², and ∂J/∂Θ = (1/n) Σ ∂L/∂Θ + (λ/n) Θ.
+
+    `l2` is λ; it is negative where J is to be large.
+    """
 
     def __init__(self, model: Module, loss: Loss, l2: float, gradients: Gradients) -> None:
         self.model, self.loss, self.l2, self.gradients = model, loss, l2, gradients

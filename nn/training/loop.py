@@ -38,7 +38,8 @@ __all__ = ["History", "TrainingState", "accuracy", "confusion_matrix", "eager_gr
 
 def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         optimizer: Optimizer | str | Callable[[list[Value]], Optimizer] | None = None, lr: float | None = None,
-        epochs: int = 100, batch_size: int | None = None, l2: float = 0.0, shuffle: bool = True, rng: Any = None,
+        maximize: bool = False, epochs: int = 100, batch_size: int | None = None, l2: float = 0.0, shuffle: bool = True,
+        rng: Any = None,
         validation: float | tuple[Any, Any] | None = None, metrics: Sequence[str] | Mapping[str, Metric] | None = None,
         schedule: Schedule | Callable[[Optimizer], Schedule] | None = None, callbacks: Iterable[Any] = (),
         verbose: bool | None = None, compiled: bool | str = "auto", gradients: Gradients | None = None,
@@ -50,6 +51,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     loss        a name in nn.losses, a function (output, target) → Value, or "auto": what `choose_loss` says
     optimizer   an Optimizer of the model's parameters, a name as "sgd" (then `lr` is its learning rate), a function of
                 the parameters, or None: Adam with lr=0.01
+    maximize    whether to ascend: `loss` is then a function to be made large, as a log likelihood, and J, in the history too,
+                is its mean minus the term of l2. An optimizer made with maximize=True says so by itself
     batch_size  None for all examples in one batch, 1 for stochastic, k for mini-batches; the last may be smaller
     l2          λ of J. (CS539's slide updates with the averaged gradient plus λΘ; the derivative of J as it is written
                 there is (λ/n)Θ, with n the examples of the batch, and that is what is added here.)
@@ -83,21 +86,27 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     (21.0, 'mse')
     """
     L, examples, loss_name = choose_loss(model, Examples.of(X, y), loss)
-    made = _optimizer(model, optimizer, lr)
+    made = _optimizer(model, optimizer, lr, maximize)
+    if made.maximize and loss == "auto":
+        raise ValueError(f"fit(maximize=True) and loss='auto', which is {loss_name}, to be made small: give the function "
+                         "(output, target) → Value that is to be made large")
     size = len(examples) if batch_size is None else whole("fit(batch_size)", batch_size, 1)
     generator = _generator(rng) if (shuffle and size < len(examples)) or isinstance(validation, (int, float)) else None
     told = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))   # last: it holds what the others have seen
-    state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
-                          generator, rng_state(generator), tuple(told))
+    state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name, maximize=made.maximize),
+                          whole("fit(epochs)", epochs, 0), generator, rng_state(generator), tuple(told))
     l2 = not_negative("fit(l2)", l2)
-    metric = metrics_by_name(metrics, model)
+    metric = metrics_by_name(metrics, model, examples)
     if resume is not None:
         resume_from(resume, state)
     train, held = _held_out(validation, examples, state)
-    eager = EagerDescent(Cost(model, L, l2, gradients or eager_gradients), made, examples)
+    signed = -l2 if made.maximize else l2   # the penalty is subtracted from what is to be large
+    eager = EagerDescent(Cost(model, L, signed, gradients or eager_gradients), made, examples)
     strangers = [*state.callbacks, state.schedule, made, *(metrics.values() if isinstance(metrics, Mapping) else ())]
     watched = not all([x is None or type(x).__module__.partition(".")[0] in ("nn", "viz") for x in strangers])
-    graph = _compiled(compiled, gradients, model, L, l2, made, examples, eager, watched) if state.epoch < state.epochs else None
+    graph = None
+    if state.epoch < state.epochs:
+        graph = _compiled(compiled, gradients, model, L, signed, made, examples, eager, watched)
     descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
     seen = bool(state.callbacks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
@@ -179,7 +188,17 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
     return descent
 
 
-def _optimizer(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
+def _optimizer(model: Module, optimizer: Any, lr: float | None, maximize: bool) -> Optimizer:
+    """The optimizer, made if it is not; one that is made here ascends if it is to `maximize`."""
+    made = _made(model, optimizer, lr)
+    if maximize and made is optimizer and not made.maximize:
+        raise ValueError(f"fit(maximize=True) and an optimizer that descends: make it with maximize=True, as "
+                         f"nn.{type(made).__name__}(model.parameters(), lr={made.lr!r}, maximize=True)")
+    made.maximize = made.maximize or maximize
+    return made
+
+
+def _made(model: Module, optimizer: Any, lr: float | None) -> Optimizer:
     rate: dict[str, Any] = {} if lr is None else {"lr": lr}
     if isinstance(optimizer, str):
         if optimizer.lower() not in OPTIMIZERS:

@@ -21,7 +21,7 @@ class History:
 
     rows         dicts: epoch (from 1), loss (the mean of J over the epoch's batches, each before its step), lr, the
                  metrics, and after validation val_loss and the metrics as val_…
-    loss_name    the loss that was minimised
+    loss_name    the loss that was minimised, or, if `maximize` is set, the function that was maximised
     interrupted  whether Ctrl-C ended it
 
     >>> history = History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], "mse")
@@ -29,9 +29,9 @@ class History:
     ([0.5, 0.25], 2)
     """
 
-    def __init__(self, rows: list[dict[str, Any]] | None = None, loss_name: str = "") -> None:
+    def __init__(self, rows: list[dict[str, Any]] | None = None, loss_name: str = "", maximize: bool = False) -> None:
         self.rows = [] if rows is None else rows
-        self.loss_name = loss_name
+        self.loss_name, self.maximize = loss_name, maximize
         self.interrupted = False
 
     def __getitem__(self, name: str) -> list[Any]:
@@ -53,7 +53,7 @@ class History:
 
     def __repr__(self) -> str:
         last = ", ".join([f"{name}={x:.6g}" for name, x in self.rows[-1].items()][:8]) if self.rows else "no epoch"
-        return f"History({self.loss_name}; {last}{', interrupted' if self.interrupted else ''})"
+        return f"History({self.loss_name}{' maximised' * self.maximize}; {last}{', interrupted' if self.interrupted else ''})"
 
 
 @dataclass
@@ -93,7 +93,9 @@ class TrainingState:
         kept = [c for c in self.callbacks if hasattr(c, "state_dict")]
         if type(state["epoch"]) is not int or not all([isinstance(row, dict) for row in state["history"]]):
             raise ValueError(f"its epoch is {bounded(state['epoch'])}, or its history has no rows")
+        ascends = state["optimizer"]["settings"].get("maximize", False)
         for what, mine, theirs in (("loss", self.history.loss_name, state["loss"]),
+                                   ("direction (maximize)", self.optimizer.maximize, ascends),
                                    ("schedule", self.schedule is None, state["schedule"] is None),
                                    ("random generator", self.rng is None, state["rng"] is None),
                                    ("callbacks", [type(c).__name__ for c in kept], [name for name, _ in state["callbacks"]])):

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
 
+from .names import latex_word, plain_ascii, read
+
 LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a formula that is longer prints as …
-_INDEXED = re.compile(r"([A-Za-zα-ω])(\d+|(?<=ξ)n)")   # x1 is x with an index, and so is ξn
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_LETTERS = [chr(c) for c in range(ord("α"), ord("ω") + 1)]
-_GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in _LETTERS}
-_ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
-                        "₂": "2", "₁": "1", "₀": "0", "│": "|", "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
-# In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.
-_LATEX_SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'", "′": "'",
-                  **{c: "\\" + c for c in "{}$&#_%"}, **{c: f"{{{c}}}" for c in "<>*[]!()-+/=:;,.\"'?@"}}
+_ASCII = str.maketrans({"∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'", "│": "|", "─": "-",
+                        "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
 
 
 class Term(str):
@@ -49,7 +45,7 @@ class Style:
     def term(self, text: str, binds: int = 9) -> Term:
         """`text` as a Term of this style; … if it is too long."""
         fits = len(text) <= LONGEST[self.name]
-        term = Term(text if fits else "…")
+        term = Term(text if fits else r"\ldots " if self.name == "latex" else "…")
         term.binds, term.style = binds if fits else 9, self
         return term
 
@@ -57,14 +53,12 @@ class Style:
         """The name of a row or variable. Names are data: nothing in them is markup."""
         name = "".join([c if c.isprintable() else "�" for c in name])
         name = name if len(name) <= 40 else name[:39] + "…"
+        if symbol := read(name):
+            # what is raised already is bracketed before it is raised again
+            return self.term(getattr(symbol, self.name)(), 8 if symbol.above or symbol.primes else 9)
         if self.name == "latex":
-            return self.term(_latex_symbol(name))
-        if not re.fullmatch(r"\w+[′']*", name):
-            name = f"⟨{name}⟩"
-        if self.name == "html":
-            index = _INDEXED.fullmatch(name)
-            return self.term(f"{index[1]}<sub>{index[2]}</sub>" if index else html.escape(name))
-        return self.term(name)
+            return self.term(rf"\mathrm{{{latex_word(name)}}}")
+        return self.term(html.escape(f"⟨{name}⟩") if self.name == "html" else f"⟨{name}⟩")
 
     def number(self, x: float, digits: int | None = None) -> Term:
         """A number, to `digits` significant digits, or so many that they say it exactly."""
@@ -185,20 +179,4 @@ def to_ascii(text: str) -> str:
     >>> to_ascii("∂ξ2/∂ξ1 = e⁻⁹")
     'dxi2/dxi1 = e^-9'
     """
-    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m[0].translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")), text)
-    return text.translate(_ASCII).encode("ascii", "replace").decode()
-
-
-def _latex_symbol(name: str) -> str:
-    base, _, index = name.partition("_")
-    if found := _INDEXED.fullmatch(name):
-        base, index = found.groups()
-    if re.fullmatch("[A-Za-zα-ω]", base) and re.fullmatch(r"[A-Za-z0-9]{1,8}", index):
-        return f"{_greek(base)}_{{{index}}}"
-    if re.fullmatch("[A-Za-zα-ω]", name):
-        return _greek(name)
-    return rf"\mathrm{{{''.join([_LATEX_SPECIAL.get(c, c) for c in name])}}}"
-
-
-def _greek(letter: str) -> str:
-    return "\\" + _GREEK[letter] if letter in _GREEK and letter != "ο" else letter   # LaTeX has no \\omicron
+    return plain_ascii(text).translate(_ASCII).encode("ascii", "replace").decode()

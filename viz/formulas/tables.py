@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd import Value, topological
 from autograd import primitives as p
+from autograd.conversion import bounded
 from autograd.steps import Partial, Step, Steps, steps
 
 from .algebra import (
@@ -32,6 +33,7 @@ from .algebra import (
     written,
 )
 from .algebra import number as plain
+from .names import parameter_names
 from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii, width
 
 if TYPE_CHECKING:
@@ -143,14 +145,17 @@ class XiTables:
         return self.html()
 
 
-def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, mode: str = "both", rows: str = "auto", digits: int = 8,
-          limit: int = 200, note: str = "") -> XiTables:
+def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
+          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables:
     """The ξ tables of `y`.
 
     wrt, rows   which variables and rows, as in `autograd.steps.steps`
+    model       a module, or anything with `named_parameters()`: unless `wrt` says otherwise, the variables are those of its
+                parameters that `y` was computed from, and those without a label are called as there
+    names       what to call nodes, beside what they are called anyhow
     mode        "forward", "backward" or "both"
     digits      significant digits of the decimals, 1 to 17
-    limit       ValueError if there are more rows: nobody reads them
+    limit       ValueError if there are more rows, or more variables: nobody reads them
     note        a sentence that is shown below
 
     >>> from autograd import log
@@ -174,15 +179,30 @@ def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, mode: str = "
         raise ValueError(f"table(mode={mode!r}): choose one of {', '.join(MODES)}")
     if not 1 <= digits <= 17:
         raise ValueError(f"table(digits={digits!r}): a float has 1 to 17 significant digits")
-    found = steps(y, wrt, rows)
+    found = steps(y, _parameters(y, model) if wrt is None and model is not None else wrt, rows,
+                  parameter_names(model) | {**(names or {})})
     if len(found.rows) > limit:
         raise ValueError(f"the table has {len(found.rows)} rows, more than limit={limit}: label the nodes that matter and "
                          "use rows='named', show the table of an intermediate Value, or raise limit=")
+    if len(found.variables) > limit:
+        raise ValueError(f"the table has {len(found.variables)} variables, more than limit={limit}: say which with wrt=, or "
+                         "raise limit=")
     make = _Typesetter(found, digits)
     tables = [make.partials()]
     tables += [make.forward()] if mode != "backward" else []
     tables += [make.backward()] if mode != "forward" else []
     return XiTables(found, tuple(tables), note)
+
+
+def _parameters(y: Value, model: Any) -> list[Value]:
+    """The parameters of `model` that `y` was computed from."""
+    if not hasattr(model, "named_parameters"):
+        raise TypeError(f"table(model={bounded(model)}): a module, or anything with named_parameters()")
+    below = dict.fromkeys(topological(y)) if isinstance(y, Value) else {}
+    found = [p for _, p in model.named_parameters() if p in below]
+    if not found:
+        raise ValueError(f"table(model={bounded(model)}): none of its parameters is among what y was computed from")
+    return found
 
 
 class _Typesetter:

@@ -6,6 +6,7 @@ told, so that Graphviz and the built-in layout give the same picture but for pos
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,11 @@ from typing import Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.steps import xi_names
+from autograd.steps import without_starts, xi_names
+from autograd.sweep import numbers
 from autograd.value import Value
 
+from ..formulas.names import unicode
 from .layout import Point
 from .picture import PORT, TURNS, Picture, arranged, check_choices
 from .svg import Box, Link, visible, whole
@@ -35,13 +38,14 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     rankdir   "LR" from left to right, "TB" from top to bottom
     depth     how many operations to go down from `value`; what is left out is counted in dashed boxes
     limit     how many boxes a picture may have
-    names     what to call nodes that have no label; by default as in the ξ table, `autograd.steps.xi_names`
+    names     what to call nodes, beside what they are called in every ξ table of `value`, `autograd.steps.xi_names`
     prefix    what every id in the picture begins with: node i of `topological(value)` is "{prefix}-n{i}", the edge of its
               operand k "{prefix}-e{i}-{k}"; by default a hash of what is drawn
 
-    Gradients are shown once there are any. TypeError unless `value` is a Value, ValueError for another choice or a graph
-    beyond the limit, RuntimeError if the engine that was asked for is missing or fails, or if a leaf was assigned after it
-    was used.
+    Gradients are shown after `value.backward()`, as long as no other result was differentiated through the same nodes since.
+    The 0 with which Python's `sum` begins is not drawn. TypeError unless `value` is a Value, ValueError for another choice or
+    a graph beyond the limit, RuntimeError if the engine that was asked for is missing or fails, or if a leaf was assigned after
+    it was used.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     >>> draw(a * b + a, engine="builtin")
@@ -54,6 +58,8 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
         raise ValueError(f"draw(depth={bounded(depth)}): a number of operations, at least 0")
     if prefix is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", prefix):
         raise ValueError(f"draw(prefix={bounded(prefix)}): a letter, then letters, digits, - and _")
+    value, stands = without_starts(value, names)
+    names = {stands.get(v, v): name for v, name in (names or {}).items()}
     order = topological(value)
     drawn = [*enumerate(order)] if depth is None else _down_to(depth, order, _depths(order))
     if len(drawn) > limit:
@@ -73,6 +79,8 @@ def picture_or_none(value: Any) -> str | None:
     """
     try:
         order = topological(value)
+        if len(order) <= NUMBERED:
+            order = topological(without_starts(value)[0])
         depths = _depths(order)
         depth = _depth_within(GLANCE, depths) if len(order) > GLANCE else len(order)
         return _picture(order, _down_to(depth, order, depths), limit=GLANCE).svg
@@ -112,9 +120,8 @@ def _depth_within(limit: int, depths: Mapping[Value, int]) -> int:
 def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engine: str | None = None, rankdir: str = "LR",
              limit: int, names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
     check_unchanged(order)
-    if names is None:
-        names = xi_names(order[-1]) if len(order) <= NUMBERED else {}
-    boxes, links = _boxes_and_links(drawn, names, TURNS[rankdir])
+    known = xi_names(order[-1], names) if len(order) <= NUMBERED else names or {}
+    boxes, links = _boxes_and_links(drawn, known, TURNS[rankdir], _is_swept(order))
     if len(links) > EDGES * limit:
         raise ValueError(f"the picture would have {len(links)} edges, the limit is {EDGES * limit}: "
                          f"draw it with a smaller depth, or with limit={len(links) // EDGES + 1}")
@@ -122,14 +129,34 @@ def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engi
                     engine=engine, rankdir=rankdir, prefix=prefix, nodes=len(drawn))
 
 
+def _is_swept(order: Sequence[Value]) -> bool:
+    """Whether the gradients between the leaves and the last node are that node's: 1, and from there down the chain rule.
+
+    Where another result was differentiated since, or none, they are not; a leaf keeps what it has accumulated.
+    """
+    root = order[-1]
+    if not root.args or root.grad != 1:
+        return False
+    if len(order) > NUMBERED:
+        return True
+    expected = dict.fromkeys(order, 0.0)
+    expected[root] = 1.0
+    for v in reversed(order):
+        if v.args and not math.isclose(v.grad, expected[v], rel_tol=1e-9) and math.isfinite(v.grad + expected[v]):
+            return False
+        if v.args and v.grad:
+            for a, d in zip(v.args, numbers(v), strict=True):
+                expected[a] += v.grad * d
+    return True
+
+
 def _boxes_and_links(drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str],
-                     turn: Callable[[Point], Point]) -> tuple[list[Box], list[Link]]:
+                     turn: Callable[[Point], Point], swept: bool) -> tuple[list[Box], list[Link]]:
     boxes: list[Box] = []
     links: list[Link] = []
     at = dict.fromkeys([v for _, v in drawn], -1)   # each node's place in `boxes`
-    swept = any(v.grad for v in at)
     for i, v in drawn:
-        name = str(v.label or names.get(v, ""))
+        name = unicode(names.get(v) or str(v.label or ""))
         called = whole(name or (v.op.name if v.op else _number(v.data)), 60)
         cut = [k for k, a in enumerate(v.args) if a not in at]
         if cut:
@@ -161,7 +188,7 @@ def _box(v: Value, name: str, key: str, *, graded: bool, least: Point) -> Box:
 
 
 def _number(x: float) -> str:
-    return f"{x:.6g}".replace("-", "−").replace("inf", "∞")
+    return f"{x + 0.0:.6g}".replace("-", "−").replace("inf", "∞")
 
 
 # ---- engines: places for boxes of given sizes, as `layout.layout`

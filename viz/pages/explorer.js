@@ -9,7 +9,8 @@ const root = nodes.length - 1;
 const number = x => typeof x === "string" ? {"nan": NaN, "inf": Infinity, "-inf": -Infinity}[x] : x;
 const nameOf = i => nodes[i].name;
 const L = nameOf(root);
-const d_ = i => `∂${L}/∂${nameOf(i)}`;
+const d_ = i => `d${L}/d${nameOf(i)}`;
+const partial_ = e => `∂${e.nth}${nameOf(e.head)}/∂${nameOf(e.tail)}`;   // ∂₁v/∂e is by operand 1 alone, where v uses e twice
 const groupOf = [];
 groups.forEach((members, g) => members.forEach(i => { groupOf[i] = g; }));
 for (const e of edges) e.partial = number(e.partial);
@@ -153,7 +154,7 @@ function told(step, state, hidden) {
     if (s.kind === "tangent") {
       const into = edges.filter(e => e.head === s.node);
       const terms = into.flatMap((e, k) => [...(k ? [" + "] : []), exact(e.partial, bracketed(e.partial)), " × ", exact(tangent[e.tail], bracketed(tangent[e.tail]))]);
-      const words = into.map(e => `∂${name}/∂${nameOf(e.tail)} × ${derivative(e.tail)}`).join(" + ");
+      const words = into.map(e => `${partial_(e)} × ${derivative(e.tail)}`).join(" + ");
       lines.push(["tangent", [`${derivative(s.node)} = ${words || "0: it does not vary"}`]]);
       if (into.length) lines.push(["", [`${derivative(s.node)} = `, ...terms, " = ", result(tangent[s.node])], "big"]);
       into.forEach(e => lines.push(["local partial", partialOf(e)]));
@@ -165,7 +166,7 @@ function told(step, state, hidden) {
   }
   if (s.kind === "seed") {
     return {phase: "Backward pass · its start", say: `The derivative of ${L} by itself is 1. Every other sum begins at 0.`,
-      equation: [["", [`∂${L}/∂${L} = `, result(1)], "big"]], log: `∂${L}/∂${L} = ${hidden ? "?" : 1}`};
+      equation: [["", [`${d_(root)} = `, result(1)], "big"]], log: `${d_(root)} = ${hidden ? "?" : 1}`};
   }
   const e = s.edge, head = nodes[e.head].name, g = sum(state.sums[e.head]), trail = state.sums[s.node];
   const count = trail.length - 1, all = contributions[s.node];
@@ -181,7 +182,7 @@ function told(step, state, hidden) {
   return {
     phase: `${now.mode === "wrong" ? "Backward pass in a wrong order" : "Backward pass"} · edge ${step - first + 1} of ${steps.length - first}`, say, wrong: early,
     equation: [
-      ["", [`${d_(s.node)} += ${d_(e.head)} × ∂${head}/∂${name}`]],
+      ["", [`${d_(s.node)} += ${d_(e.head)} × ${partial_(e)}`]],
       ["", [`${d_(s.node)} += `, exact(g, bracketed(g)), " × ", exact(e.partial, bracketed(e.partial)), " = ", result(s.term)], "big"],
       ["local partial", partialOf(e)],
       [`running sum, ${count} of ${all}`, sumLine]],
@@ -189,7 +190,7 @@ function told(step, state, hidden) {
 }
 function partialOf(e) {
   const formula = e.formula === short(e.partial) ? "" : `${e.formula} = `;
-  return [`∂${nameOf(e.head)}/∂${nameOf(e.tail)} = ${formula}`, exact(e.partial)];
+  return [`${partial_(e)} = ${formula}`, exact(e.partial)];
 }
 function outcome() {   // what the last step has found
   const found = D.variables.map(x => x.node).filter((i, k, all) => all.indexOf(i) === k);

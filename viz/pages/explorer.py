@@ -12,11 +12,13 @@ from typing import Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
+from autograd.steps import without_starts, xi_names
 from autograd.value import Value
 
+from ..formulas.names import parameter_names
 from ..formulas.notation import formula
 from ..graphs.picture import check_choices
-from .explorer_data import described, isolated, names_of, parameter_names, symbols_of
+from .explorer_data import described, isolated, symbols_of
 from .explorer_pictures import groups_of, inside, overview
 from .page import Page, page
 
@@ -33,7 +35,7 @@ class Explorer(Page):
 
 
 def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collapse: Any = "auto", rankdir: str = "LR",
-            engine: str | None = None, limit: int = 300) -> Explorer:
+            engine: str | None = None, limit: int = 300, names: Mapping[Value, str] | None = None) -> Explorer:
     """A page that shows how `value` is computed and differentiated, step by step.
 
     wrt        the variables that forward mode can differentiate by; by default every leaf that is not a plain number
@@ -44,6 +46,9 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     engine     what places the boxes, as for `draw`
     limit      how many boxes a picture may have, and a third of how many nodes the page may have
 
+    names      what to call nodes, beside what they are called in every ξ table of `value`, `autograd.steps.xi_names`
+
+    The 0 with which Python's `sum` begins is no step.
     TypeError unless `value` is a Value, or for another `wrt` or `collapse`; ValueError for another choice, or a graph beyond
     the limit; RuntimeError as for `draw`.
 
@@ -55,16 +60,18 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     if not isinstance(value, Value):
         raise TypeError(f"explore() got {bounded(value)}: it takes one Value, for example a loss or one output of a network")
     check_choices("explore", engine, rankdir)
+    check_unchanged(topological(value))
+    given = parameter_names(collapse) | {**(names or {})}
+    value, stands = without_starts(value, given)
     order = topological(value)
-    check_unchanged(order)
     if len(order) > 3 * limit:
         raise ValueError(_advice(len(order), "nodes", 3 * limit, (len(order) + 2) // 3))
-    names = names_of(order, parameter_names(collapse.named_parameters()) if hasattr(collapse, "named_parameters") else {})
-    groups = groups_of(order, symbols_of(order, names), collapse)
+    called = xi_names(value, {stands.get(v, v): name for v, name in given.items()})
+    groups = groups_of(order, symbols_of(order, called), collapse)
     largest = max([len(groups), *[len(group.members) for group in groups]]) if groups else len(order)
     if largest > limit:
         raise ValueError(_advice(largest, "boxes in one picture", limit, largest))
-    data = described(order, _variables(order, wrt), names)
+    data = described(order, [stands[x] for x in _variables([*stands], wrt)], called)
     data["groups"] = [group.members for group in groups]
     data["names"] = [group.name for group in groups]
     how: dict[str, Any] = {"rankdir": rankdir, "engine": engine}
@@ -76,7 +83,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     else:
         pictures = {"all": inside(order, data, range(len(order)), prefix="x", title=f"A graph of {len(order)} nodes", **how)}
     found = "".join([f'<div class="picture" data-group="{key}" tabindex="0">{svg}</div>' for key, svg in pictures.items()])
-    return Explorer(page("explorer", _title(value, names, data["nodes"][-1]), data, pictures=found), len(order))
+    return Explorer(page("explorer", _title(value, called, data["nodes"][-1]), data, pictures=found), len(order))
 
 
 def _title(value: Value, names: Mapping[Value, str], node: Mapping[str, Any]) -> str:

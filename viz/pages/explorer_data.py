@@ -1,6 +1,7 @@
 """What the explorer shows, as data for JSON: every node and edge, both sweeps, the rows of the ξ table. No pictures here.
 
     edge        a node's use of one operand: i-k is operand k of node i of the topological order
+    ∂₁v/∂e      the partial of an edge, by operand 1, where v uses e more than once: ∂v/∂e, as the ξ table has it, is the sum
     trace       a backward pass edge by edge: [edge, the term g·d that it adds, the sum that its operand has then]
 
 Every number is the engine's. A finite one is a JSON number, which keeps all its digits; nan, inf and −inf are text.
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import count
 from typing import Any
 
-from autograd.steps import Step, steps, xi_names
+from autograd.graph import topological
+from autograd.steps import Step, in_letters, steps
 from autograd.sweep import dependents, formulas, numbers
 from autograd.value import Value, literal
 from autograd.zeros import Term, local_partials, pushforward
@@ -24,28 +26,11 @@ from ..formulas.notation import TEXT, formula
 from ..formulas.tables import _simple
 from ..graphs.svg import whole
 
-__all__ = ["described", "isolated", "names_of", "parameter_names", "symbols_of"]
+__all__ = ["described", "isolated", "symbols_of"]
 
 Edge = tuple[int, int]
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+")
-
-
-def names_of(order: Sequence[Value], parameters: Mapping[Value, str]) -> dict[Value, str]:
-    """What leaves and rows are called: as in the ξ table; a leaf without a row there, as the module calls it, or x1, x2 …"""
-    names = xi_names(order[-1])
-    taken = {*names.values()}
-    free = (name for n in count(1) if (name := f"x{n}") not in taken)
-    for v in order:
-        if not (v.args or v.constant) and (v.label is None or v not in names):
-            names[v] = parameters.get(v) or names.get(v) or next(free)
-    return names
-
-
-def parameter_names(named: Iterable[tuple[str, Value]]) -> dict[Value, str]:
-    """What a module calls its parameters, in short: layers.0.neurons.2.w.1 is w0_2_1, unless that names two of them."""
-    whole = {p: name for name, p in named}
-    short = {p: (re.findall(r"[^\W\d]+", name) or ["x"])[-1] + "_".join(re.findall(r"\d+", name)) for p, name in whole.items()}
-    return short if len({*short.values()}) == len(short) else whole
 
 
 def symbols_of(order: Sequence[Value], names: Mapping[Value, str]) -> dict[Value, str]:
@@ -56,30 +41,42 @@ def symbols_of(order: Sequence[Value], names: Mapping[Value, str]) -> dict[Value
 def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping[Value, str]) -> dict[str, Any]:
     """The nodes, edges, sweeps and rows; forward mode by each of the `variables`."""
     place = {v: i for i, v in enumerate(order)}
+    twins = topological(in_letters(order[-1], names)[0])   # in whose formulas a plain number has its name
+    at = {twin: i for i, twin in enumerate(twins)}
+    called = {twin: names[v] for v, twin in zip(order, twins, strict=True) if v in names}
     needed = dependents(order, [v for v in order if not (v.args or v.constant)])
     symbols = symbols_of(order, names)
     edges = [(i, k) for i in reversed(range(len(order))) for k, a in enumerate(order[i].args) if a in needed]
     where = {edge: e for e, edge in enumerate(edges)}
+    several = [_reached_twice(v, names) if v.args else set() for v in order]
     right, wrong = trace(order, edges), trace(order, impatient(order, edges))
-    rows, row_of = _rows(order, names)
-    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False)
-                for x in variables]
+    rows, row_of = _rows(twins, called, [twins[place[v]] for v in order if not (v.args or v.constant)])
+    name_of = dict(zip(twins, symbols.values(), strict=True))
+    tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False) for x in variables]
     found = {
         "nodes": [{
-            "name": symbols[v], "full": whole(str(v.label or "")), "op": v.op.symbol if v.op else "",
+            "name": symbols[v], "full": "" if v.label is None else whole(names.get(v, "")), "op": v.op.symbol if v.op else "",
             "formula": isolated(formula(v, names)) if v.args else "", "args": [place[a] for a in v.args], "value": v.data,
-            "mark": mark(v), "row": row_of.get(v, -1), "varies": v in needed} for v in order],
+            "mark": mark(v), "row": row_of.get(twin, -1), "varies": v in needed}
+            for v, twin in zip(order, twins, strict=True)],
         "edges": [{"head": i, "tail": place[order[i].args[k]], "key": f"{i}-{k}", "partial": numbers(order[i])[k],
-                   "formula": _derivative(formulas(order[i])[k], order[i], names)} for i, k in edges],
+                   "nth": str(k + 1).translate(_LOWERED) if order[i].args[k] in several[i] else "",
+                   "formula": _derivative(formulas(twins[i])[k], twins[i], called)} for i, k in edges],
         "backward": [(where[edge], term, total) for edge, term, total in right],
         "wrong": [(where[edge], term, total) for edge, term, total in wrong],
-        "rows": [{"node": place[v], "partials": [
-            {"name": f"∂{symbols[v]}/∂{symbols[p.arg]}", "formula": _derivative(p.formula, v, names), "value": p.number}
+        "rows": [{"node": at[v], "partials": [
+            {"name": f"∂{name_of[v]}/∂{name_of[p.arg]}", "formula": _derivative(p.formula, v, called), "value": p.number}
             for p in (step.partials if step else ())]} for v, step in rows],
         "variables": [{"node": place[x], "nodes": [place[v] for v in t], "tangents": [*t.values()]}
                       for x, t in zip(variables, tangents, strict=True)],
     }
     return {key: _portable(part) for key, part in found.items()}
+
+
+def _reached_twice(v: Value, names: Mapping[Value, str]) -> set[Value]:
+    """What `v` uses more than once, in its row: ∂v/∂e is then the sum of several edges' partials, and not one of them."""
+    uses = Counter([a for u in topological(v, stop=names) if u is v or u not in names for a in u.args])
+    return {a for a, n in uses.items() if n > 1}
 
 
 def trace(order: Sequence[Value], edges: Iterable[Edge]) -> list[tuple[Edge, float, float]]:
@@ -130,10 +127,11 @@ def isolated(text: str) -> str:
     return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
 
 
-def _rows(order: Sequence[Value], names: Mapping[Value, str]) -> tuple[list[tuple[Value, Step | None]], dict[Value, int]]:
+def _rows(order: Sequence[Value], names: Mapping[Value, str],
+          leaves: Sequence[Value]) -> tuple[list[tuple[Value, Step | None]], dict[Value, int]]:
     """The rows of the ξ table, leaves first, and for every node its row: that which it folds into, if it has none."""
     try:
-        found = {step.node: step for step in steps(order[-1], rows="all").rows}
+        found = {step.node: step for step in steps(order[-1], leaves, "all", names).rows}
     except FloatingPointError:   # the gradient is nan: the explorer shows where
         found = {}
     rows = [v for v in order if v in names and not v.args] + [v for v in order if v in names and v.args]

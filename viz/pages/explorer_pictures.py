@@ -19,6 +19,7 @@ from typing import Any
 from autograd.conversion import bounded
 from autograd.value import Value
 
+from ..formulas.names import unicode
 from ..formulas.notation import TEXT, width
 from ..graphs.picture import PORT, TURNS, arranged
 from ..graphs.svg import Box, Link, visible, whole
@@ -157,7 +158,7 @@ def _arranged(boxes: Sequence[Box], links: Sequence[Link], *, rankdir: str, **ho
 def _box(v: Value, node: Mapping[str, Any], key: str, rankdir: str, *, outside: bool = False, root: bool = False,
          inputs: int | None = None) -> Box:
     value = TEXT.number(v.data, 6)
-    called = str(v.label) if v.label is not None else node["name"].removeprefix("(").removesuffix(")")
+    called = unicode(node["full"]) or node["name"].removeprefix("(").removesuffix(")")
     kind = "more" if outside else "root" if root and v.args else "constant" if v.constant else "result" if v.args else "leaf"
     turn: Callable[[Any], Any] = TURNS[rankdir]
     least = turn((0.0, PORT * (len(v.args) if inputs is None else inputs)))

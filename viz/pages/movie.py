@@ -185,13 +185,15 @@ class Recorder:
 
 def probabilities(found: Array, sigmoid: bool) -> Array:
     """The probability of each class from outputs, shape (n, k); of the second class if k is 1. They are logits, unless the
-    model ends in a sigmoid, or each row is a distribution already.
+    model ends in sigmoids, whose share of their sum is taken, or each row is a distribution already.
     """
     import numpy as np
     if found.shape[1] == 1:
         return found if sigmoid else (1 + np.tanh(found / 2)) / 2
     if found.min() >= 0 and np.allclose(found.sum(axis=1), 1):
         return found
+    if sigmoid:
+        return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), np.finfo(float).tiny))
     e = np.exp(found - found.max(axis=1, keepdims=True))
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 

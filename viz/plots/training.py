@@ -29,7 +29,7 @@ Function = Callable[..., Any]
 
 def plot_loss(history: Any, ax: Axes | None = None, *, names: Sequence[str] = ("loss", "val_loss"),
               log: bool | None = None) -> Axes:
-    """The loss over the epochs, and the validation loss with a ring where it is least.
+    """The loss over the epochs, and the validation loss with a ring where it is least (largest, if it was maximised).
 
     history  what `nn.fit` returns, rows as its (dicts with the columns `names`, and epoch), columns {"loss": numbers}, or
              the numbers alone
@@ -47,15 +47,16 @@ def plot_loss(history: Any, ax: Axes | None = None, *, names: Sequence[str] = ("
     epochs, columns = history_columns(history, names, "plot_loss")
     log = spans_decades([x for column in columns.values() for x in column]) if log is None else log
     ax = new_axes(ax)
+    best, word = (max, "largest") if getattr(history, "maximize", False) else (min, "least")
     styles = (("-", LINE), ("--", SECOND), ("-.", "#009e73"), (":", "#4d4d4d"))
     for (name, column), (style, colour) in zip(columns.items(), styles * len(columns), strict=False):
         label = {"loss": "training loss", "val_loss": "validation loss"}.get(name, name)
         ax.plot(epochs, column, style, color=colour, linewidth=1.8, label=literal(label),
                 marker="o" if len(epochs) == 1 else "")
         if name == "val_loss" and len(column) > 1:
-            least = min(range(len(column)), key=column.__getitem__)
-            ax.plot([epochs[least]], [column[least]], "o", markersize=7, markerfacecolor="none", markeredgecolor=colour,
-                    markeredgewidth=1.6, label=f"least: {column[least]:.4g} in epoch {epochs[least]:g}")
+            i = best(range(len(column)), key=column.__getitem__)
+            ax.plot([epochs[i]], [column[i]], "o", markersize=7, markerfacecolor="none", markeredgecolor=colour,
+                    markeredgewidth=1.6, label=f"{word}: {column[i]:.4g} in epoch {epochs[i]:g}")
     of = getattr(history, "loss_name", "")
     ax.set(xlabel="epoch", ylabel=literal(f"loss ({of.replace('_', ' ')})" if of else "loss", 60))
     if log:
@@ -69,13 +70,15 @@ def plot_loss(history: Any, ax: Axes | None = None, *, names: Sequence[str] = ("
 
 def plot_loss_surface(f: Function, x: tuple[float, float] = (-3.0, 3.0), y: tuple[float, float] | None = None,
                       ax: Axes | None = None, *, path: Sequence[Any] | None = None, start: Any = None, rate: float = 0.1,
-                      steps: int = 20, resolution: int = 80, names: Sequence[str] = ("w₁", "w₂")) -> Axes:
+                      steps: int = 20, maximize: bool = False, resolution: int = 80,
+                      names: Sequence[str] = ("w₁", "w₂")) -> Axes:
     """A loss of one parameter as a curve, of two as a map of heights, and a descent on it.
 
     f           the loss: a function of one Value, or of two if `y` is given
     x, y        the range of each parameter
     path        the points of a descent: numbers, or pairs; or else
     start       where gradient descent begins: w ← w − rate · df/dw, `steps` times, and the path is drawn
+    maximize    whether to ascend instead, w ← w + rate · df/dw, on an objective as a log likelihood
     resolution  points along each axis, 2 to 400;  names  of the parameters
 
     With `ax=None` it draws in a new figure. ValueError or TypeError for what is not drawable, ImportError without matplotlib.
@@ -89,6 +92,7 @@ def plot_loss_surface(f: Function, x: tuple[float, float] = (-3.0, 3.0), y: tupl
     if not callable(f):
         raise TypeError(f"plot_loss_surface({bounded(f)}): give a function of one parameter, or of two and the range y=")
     whole("plot_loss_surface(resolution)", resolution, 2, FINEST)
+    of, way = ("objective", "ascent") if maximize else ("loss", "descent")
     ranges = [x] if y is None else [x, y]
     for name, limits in zip("xy", ranges, strict=False):
         if not (len(limits) == 2 and limits[0] < limits[1] and math.isfinite(limits[1] - limits[0])):
@@ -100,19 +104,19 @@ def plot_loss_surface(f: Function, x: tuple[float, float] = (-3.0, 3.0), y: tupl
     axes = [np.linspace(*limits, resolution) for limits in ranges]
     heights = np.array([height(*w) for w in np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, len(axes)).tolist()])
     if not np.isfinite(heights).any():
-        raise ValueError(f"plot_loss_surface: the loss has no finite number in {', '.join(map(str, ranges))}")
+        raise ValueError(f"plot_loss_surface: the {of} has no finite number in {', '.join(map(str, ranges))}")
     if path is None and start is not None:
-        path = _descent(f, start, len(axes), rate, steps)
+        path = _descent(f, start, len(axes), rate if maximize else -rate, steps)
     points = None if path is None else _points(path, len(axes))
 
     ax = new_axes(ax, (6.4, 5.0) if y else (6.4, 4.2))
     if y is None:
-        ax.plot(axes[0], heights, color=LINE, linewidth=2, label="loss")
-        ax.set(xlabel=literal(names[0]), ylabel="loss", xlim=x)
+        ax.plot(axes[0], heights, color=LINE, linewidth=2, label=of)
+        ax.set(xlabel=literal(names[0]), ylabel=of, xlim=x)
         if points is not None:
             points = np.column_stack([points, [height(*w) for w in points.tolist()]])
     else:
-        _heights(ax, axes, np.ma.masked_invalid(heights.reshape(resolution, resolution)))
+        _heights(ax, axes, np.ma.masked_invalid(heights.reshape(resolution, resolution)), of, maximize)
         ax.set(xlabel=literal(names[0]), ylabel=literal(names[1]), xlim=x, ylim=y)
     if points is not None:
         from matplotlib.patheffects import Normal, Stroke
@@ -120,30 +124,32 @@ def plot_loss_surface(f: Function, x: tuple[float, float] = (-3.0, 3.0), y: tupl
         ax.plot(points[:, 0], points[:, 1], "-o", color=colour, linewidth=1.6, markersize=4, zorder=3,
                 markeredgecolor="black", markeredgewidth=0.7,
                 path_effects=[Stroke(linewidth=3.2, foreground="black"), Normal()],
-                label=f"descent, {len(points) - 1} step{'s' * (len(points) != 2)}")
+                label=f"{way}, {len(points) - 1} step{'s' * (len(points) != 2)}")
         ax.plot(*points[0], "s", color="white", markersize=8, markeredgecolor="black", label="start", zorder=4)
         ax.plot(*points[-1], "*", color="white", markersize=11, markeredgecolor="black", label="end", zorder=5)
         ax.legend(framealpha=0.9)
     return ax
 
 
-def _heights(ax: Axes, axes: list[Array], heights: Any) -> None:
-    """Filled contours, denser near the least height, where a descent needs them."""
+def _heights(ax: Axes, axes: list[Array], heights: Any, of: str, maximize: bool) -> None:
+    """Filled contours, denser near the least height, or the largest, where a descent or an ascent needs them."""
     import numpy as np
     from matplotlib.colors import BoundaryNorm
     low, high = float(heights.min()), float(heights.max())
-    levels = low + ((high - low) or 1.0) * np.linspace(0.0, 1.0, 16) ** 3
+    shares = np.linspace(0.0, 1.0, 16) ** 3
+    levels = low + ((high - low) or 1.0) * (1.0 - shares[::-1] if maximize else shares)
     filled = ax.contourf(*axes, heights, levels=levels, cmap="cividis", norm=BoundaryNorm(levels, 256))
     ax.contour(*axes, heights, levels=levels[1:-1], colors="white", linewidths=0.5, alpha=0.6)
-    ax.figure.colorbar(filled, ax=ax, label="loss", ticks=levels[::3], format="%.3g")
+    ax.figure.colorbar(filled, ax=ax, label=of, ticks=levels[::3], format="%.3g")
 
 
 def _descent(f: Function, start: Any, n: int, rate: float, steps: int) -> list[list[float]]:
+    """The points of w ← w + rate · df/dw."""
     gradient = grad(f, tuple(range(n)))
     w = _points([start], n)[0].tolist()
     path = [w]
     for _ in range(steps):
-        w = [wi - rate * g for wi, g in zip(w, gradient(*w), strict=True)]
+        w = [wi + rate * g for wi, g in zip(w, gradient(*w), strict=True)]
         path.append(w)
     return path
 
