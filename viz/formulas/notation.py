@@ -20,7 +20,7 @@ _INDEXED = re.compile(r"([A-Za-zα-ω])(\d+|(?<=ξ)n)")   # x1 is x with an inde
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LETTERS = [chr(c) for c in range(ord("α"), ord("ω") + 1)]
 _GREEK = {c: unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda") for c in _LETTERS}
-_ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
+_ASCII = str.maketrans({**_GREEK, "∂": "d", "·": "*", "−": "-", "→": "->", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'",
                         "₂": "2", "₁": "1", "₀": "0", "│": "|", "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
 # In math mode, and safe where LaTeX stands in Markdown: no <tag, no `code`, no **bold**.
 _LATEX_SPECIAL = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "|": r"\vert ", "`": "'", "′": "'",
