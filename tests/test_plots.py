@@ -277,6 +277,57 @@ def test_a_line_joins_the_units_of_its_weight(ax: Any) -> None:
     assert len(ax.figure.axes) == 1
 
 
+def drawn(ax: Any) -> list[tuple[tuple[float, float], str, tuple[float, float]]]:
+    """(from where, the number written on the line, to where), for every line of a network, the first column first."""
+    segments = [s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()]
+    written = [t for t in ax.texts if t.get_text().lstrip("−").replace(".", "").isdigit()]
+
+    def distance(place: Any, a: Any, b: Any) -> float:
+        along = np.dot(place - a, b - a) / np.dot(b - a, b - a)
+        return float(np.linalg.norm(place - a - along * (b - a))) if 0 < along < 1 else math.inf
+    found: list[Any] = []
+    for text in written:
+        place = np.array(text.get_position())
+        a, b = min(segments, key=lambda s: distance(place, *s))
+        assert distance(place, a, b) < 1e-9
+        found.append((tuple(map(float, a)), text.get_text(), tuple(map(float, b))))
+    return found
+
+
+def test_a_gate_is_drawn_as_in_the_lecture(ax: Any) -> None:
+    plots.plot_network(nn.gate("AND"), ax, weights=True, bias_units=True)
+    assert [text for text in shown(ax) if text == "+1"] == ["+1"] and len(ax.patches) == 4
+    lines = sorted(drawn(ax), key=lambda line: -line[0][1])   # from the top
+    assert [text for _, text, _ in lines] == ["−30", "20", "20"]
+    places = [tuple(map(float, p.center)) for p in ax.patches]   # x1, x2, the output, +1
+    assert [start for start, *_ in lines] == [places[3], places[0], places[1]] and {end for *_, end in lines} == {places[2]}
+    assert len(ax.figure.axes) == 1   # the weights are written, so there is no scale
+    paper = to_rgba(ax.get_facecolor())
+    assert all(p.get_facecolor() == paper for p in ax.patches)   # a bias is a line, not a colour
+
+
+def test_bias_units_of_several_layers(ax: Any) -> None:
+    plots.plot_network(nn.gate("XNOR"), ax, weights=True, bias_units=True)
+    lines = drawn(ax)
+    by_end: dict[tuple[float, float], list[str]] = {}
+    for _, text, end in sorted(lines, key=lambda line: -line[0][1]):
+        by_end.setdefault(end, []).append(text)
+    assert [by_end[end] for end in sorted(by_end, key=lambda end: (end[0], -end[1]))] == [
+        ["−30", "20", "20"], ["10", "−20", "−20"], ["−10", "20", "20"]]
+    assert len(lines) == 9 and len({tuple(t.get_position()) for t in ax.texts}) == len(ax.texts)   # none above another
+    assert len(ax.patches) == 7
+
+
+def test_weights_without_bias_units_and_layers_without_biases(ax: Any) -> None:
+    plots.plot_network(nn.gate("OR"), ax, weights=True)
+    unit = ax.patches[-1].center
+    assert [t.get_text() for t in ax.texts if t.get_position() == unit] == ["−10"]
+    bare = plots.plot_network(nn.MLP(2, [2, 1], bias=False, rng=0), Figure().subplots(), weights=True, bias_units=True)
+    assert len(bare.patches) == 5 and "+1" not in shown(bare) and len(drawn(bare)) == 6
+    mixed = plots.plot_network(nn.Sequential(nn.Layer(2, 2), nn.Layer(2, 1, bias=False)), Figure().subplots(), bias_units=True)
+    assert shown(mixed).count("+1") == 1 and len(mixed.figure.axes) == 2
+
+
 def test_large_layers_are_elided_and_counted(ax: Any) -> None:
     plots.plot_network(nn.MLP(64, [32, 10], rng=0), ax, limit=6)
     texts = shown(ax)
@@ -436,6 +487,7 @@ def _with_gradient() -> Value:
     (lambda: plots.plot_network(nn.Sequential(nn.Layer(2, 3), nn.Layer(2, 1))), ValueError, "layer 1 has 2 weights, and 3"),
     (lambda: plots.plot_network(tiny(1), limit=2), ValueError, r"limit\)=2"),
     (lambda: plots.plot_network(tiny(1), inputs=["a"]), ValueError, "1 names for 2"),
+    (lambda: plots.plot_network(nn.Layer(40, 20), weights=True), ValueError, "81 weights .* smaller limit="),
     (lambda: plots.plot_loss_surface(3), TypeError, "function"),
     (lambda: plots.plot_loss_surface(lambda w: w, (2, 1)), ValueError, "x="),
     (lambda: plots.plot_loss_surface(lambda w: w, path=[(1, 2)]), ValueError, "1 finite number"),
