@@ -65,8 +65,8 @@ PUBLIC = {   # what users import, as it was before the rooms were moved
         "train_test_split"),
     "viz": (
         "Explorer Movie Picture Recorder Table XiTables draw draw_neuron explore picture_or_none plot_activation "
-        "plot_activations plot_decision_regions plot_gradient_flow plot_loss plot_loss_surface plot_network table "
-        "to_ascii training_movie"),
+        "plot_activations plot_decision_regions plot_feature_maps plot_gradient_flow plot_images plot_loss plot_loss_surface "
+        "plot_network plot_weights table to_ascii training_movie"),
 }
 
 

@@ -16,7 +16,7 @@ from .common import DIVERGING, import_matplotlib, literal, new_axes, number, who
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Network", "plot_network", "read_network"]
+__all__ = ["Network", "is_neuron", "layers_of", "plot_network", "read_network", "units_of"]
 
 RADIUS = 0.3   # of a unit, where units of a layer are 1 apart
 MOST = 60      # weights that are written out
@@ -50,11 +50,11 @@ class Network:
 
 def read_network(model: Any) -> Network:
     """The structure of a model; TypeError or ValueError if it is no chain of layers of neurons."""
-    layers = _chain(model)
+    layers = layers_of(model)
     found = []
     for i, layer in enumerate(layers):
-        units = list(getattr(layer, "neurons", None) or getattr(layer, "models", None) or [layer])
-        if hasattr(layer, "pieces") or not all(map(_is_neuron, units)):
+        units = units_of(layer)
+        if hasattr(layer, "pieces") or not all(map(is_neuron, units)):
             what = "the model" if len(layers) == 1 else f"layer {i} of the model"
             raise TypeError(f"plot_network: {what}, {bounded(layer)}, has no neurons with weights w and a bias b: it draws "
                             "networks of dense layers, as nn.MLP, nn.Layer and nn.Neuron")
@@ -67,17 +67,23 @@ def read_network(model: Any) -> Network:
     return Network(sizes, [_called(getattr(layer, "activation", "linear")) for layer in layers], found)
 
 
-def _is_neuron(unit: Any) -> bool:
+def units_of(layer: Any) -> list[Any]:
+    """The neurons of a layer; what has none is one itself."""
+    return list(getattr(layer, "neurons", None) or getattr(layer, "models", None) or [layer])
+
+
+def is_neuron(unit: Any) -> bool:
+    """Whether it has a list of weights `w`, numbers, and a bias `b`."""
     w: Any = getattr(unit, "w", None)
     return hasattr(unit, "b") and hasattr(w, "__len__") and len(w) > 0 and not any([hasattr(v, "__len__") for v in w])
 
 
-def _chain(model: Any) -> list[Any]:
+def layers_of(model: Any) -> list[Any]:
     """The layers from the input on; a part of a Sequential may have layers itself."""
     parts = getattr(model, "modules", None) or getattr(model, "layers", None)
     if not isinstance(parts, (list, tuple)) or hasattr(model, "pieces"):
         return [model]
-    return [layer for part in parts for layer in _chain(part)]
+    return [layer for part in parts for layer in layers_of(part)]
 
 
 def _called(g: Any) -> str:
