@@ -16,6 +16,7 @@ from .functions import *  # noqa: F403
 from .graph import topological
 from .primitive import PRIMITIVES, Primitive, errstate, primitive
 from .recording import no_grad
+from .structure import grads, numbers, values
 from .value import Value
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: PLE0604
     "PRIMITIVES", "Compiled", "Primitive", "TraceError", "Value", "compile_function", "errstate", "grad",
-    "gradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad", "paths", "primitive", "topological", "value_and_grad", "vjp",
+    "gradcheck", "grads", "hessian", "hvp", "jacobian", "jvp", "no_grad", "numbers", "paths", "primitive", "topological",
+    "value_and_grad", "values", "vjp",
     *functions.__all__,
 ]
 

@@ -8,7 +8,8 @@
 | u·J, reverse mode | `vjp(ys, xs, u)` | `vjp(f, x, u)` |
 | H·v | `hvp(y, xs, v)` | `hvp(f, x, v)` |
 
-A function takes numbers, (nested) lists, tuples, dicts or arrays of numbers, and its derivative has their structure.
+Values, and numbers for functions, stand in (nested) lists, tuples, dicts or arrays, and a derivative has their structure:
+`grad(L, W)` of a matrix W has its rows and columns, a Jacobian has the structure of xs in each place of ys.
 Given Values, or called inside another derivative, it answers in Values: grad(grad(f)) is the second derivative.
 Every form raises RuntimeError if a leaf was assigned after it was used, FloatingPointError if finite numbers give nan.
 """
@@ -109,14 +110,19 @@ class Slope(Constant):
 @overload
 def grad(y: Value, xs: Value) -> Value: ...
 @overload
-def grad(y: Value, xs: Sequence[Value]) -> list[Value]: ...
+def grad(y: Value, xs: list[Value]) -> list[Value]: ...
+@overload
+def grad(y: Value, xs: list[list[Value]]) -> list[list[Value]]: ...
+@overload
+def grad(y: Value, xs: Any) -> Any: ...
 @overload
 def grad(y: Function, xs: int | Sequence[int] = 0, *, argnums: int | Sequence[int] | None = None) -> Function: ...
 def grad(y: Any, xs: Any = 0, *, argnums: int | Sequence[int] | None = None) -> Any:
     """∂y/∂x for every x of `xs`, as Values; or, of a function, the function that computes its gradient.
 
     y    a Value; nothing of the graph is changed, `.grad` neither
-    xs   a Value, or a list of them (the answer is then a list); anything in the graph, leaf or not; 0 for what is not in it
+    xs   a Value, or a structure of them as a list or a matrix (the answer has it too); anything in the graph, leaf or not;
+         0 for what is not in it
     of a function `y`, `xs` or `argnums` says by which arguments: a position (0 unless given) or several
 
     >>> x = Value(3.0, label="x")
@@ -129,9 +135,7 @@ def grad(y: Any, xs: Any = 0, *, argnums: int | Sequence[int] | None = None) -> 
     if not isinstance(y, Value):
         both = value_and_grad(y, xs if argnums is None else argnums)
         return _named(lambda *args, **given: both(*args, **given)[1], "grad", y)
-    if isinstance(xs, Value):
-        return adjoints({y: 1.0}, [xs])[0]
-    return adjoints({y: 1.0}, _values(xs, "grad"))
+    return shaped(xs, adjoints({y: 1.0}, _values(xs, "grad")))
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -151,21 +155,21 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 @overload
-def jacobian(ys: Value | Sequence[Value], xs: Sequence[Value]) -> list[Any]: ...
-@overload
 def jacobian(ys: Function, xs: int | Sequence[int] = 0) -> Function: ...
+@overload
+def jacobian(ys: Any, xs: Any) -> Any: ...
 def jacobian(ys: Any, xs: Any = 0) -> Any:
     """[[∂y/∂x for x in xs] for y in ys] as Values; or, of a function, the function that computes its Jacobian.
 
-    Of arrays of shapes m and n the function's Jacobian is an array of shape (*m, *n).
+    ys, xs   Values in any structure: of a matrix xs each ∂y/∂x is a matrix
+    Of arrays of shapes m and n the Jacobian is an array of shape (*m, *n).
 
     >>> jacobian(lambda x: [x[0] * x[1], x[0] / x[1]])([1.0, 2.0])
     [[2.0, 1.0], [0.5, -0.25]]
     """
-    if isinstance(ys, Value):
-        return grad(ys, xs)
     if not callable(ys):
-        return [grad(y, xs) for y in _values(ys, "jacobian")]
+        at_all = _values(xs, "jacobian")
+        return nested(ys, xs, [adjoints({y: 1.0}, at_all) for y in _values(ys, "jacobian")])
 
     def matrix(*args: Any, **given: Any) -> Any:
         with _call(ys, args, xs, given) as (at, inputs, output, symbolic):
@@ -175,7 +179,9 @@ def jacobian(ys: Any, xs: Any = 0) -> Any:
 
 
 @overload
-def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]: ...
+def hessian(y: Value, xs: list[Value]) -> list[list[Value]]: ...
+@overload
+def hessian(y: Value, xs: Any) -> Any: ...
 @overload
 def hessian(y: Function, xs: int = 0) -> Function: ...
 def hessian(y: Any, xs: Any = 0) -> Any:
@@ -185,7 +191,8 @@ def hessian(y: Any, xs: Any = 0) -> Any:
     [[10.0, 6.0], [6.0, 0.0]]
     """
     if isinstance(y, Value):
-        return [adjoints({d: 1.0}, _values(xs, "hessian")) for d in grad(y, _values(xs, "hessian"))]
+        at_all = _values(xs, "hessian")
+        return nested(xs, xs, [adjoints({d: 1.0}, at_all) for d in grad(y, at_all)])
 
     def matrix(*args: Any, **given: Any) -> Any:
         with _call(y, args, xs, given) as (at, inputs, output, symbolic):
@@ -197,7 +204,7 @@ def hessian(y: Any, xs: Any = 0) -> Any:
 def jvp(y: Any, xs: Any, v: Any) -> Any:
     """Forward mode: the derivative of y along v, in one sweep from the leaves to y (the lecture's dξn/dW column).
 
-    Of a Value or several, Σ ∂y/∂x · v for each, as Values (v holds numbers or Values);
+    Of a Value or a structure of them, Σ ∂y/∂x · v for each, as Values (v holds numbers or Values, in the structure of xs);
     of a function f at xs, the pair (f(xs), J·v); a tuple xs holds several arguments, and v one direction for each.
 
     >>> w = Value(3.0)
@@ -207,9 +214,7 @@ def jvp(y: Any, xs: Any, v: Any) -> Any:
     (6.0, 3.0)
     """
     if not callable(y):
-        ys = [y] if isinstance(y, Value) else _values(y, "jvp")
-        found = tangents(_seeds(_values(xs, "jvp"), _flat(xs, v, "jvp", "xs", "v")), ys)
-        return found[0] if isinstance(y, Value) else found
+        return shaped(y, tangents(_seeds(_values(xs, "jvp"), _flat(xs, v, "jvp", "xs", "v")), _values(y, "jvp")))
     with _call_at(y, xs) as (at, _, output, symbolic):
         found = tangents(_seeds(at, _flat(xs, v, "jvp", "xs", "v")), _outputs(output), symbolic)
         return _result(output, symbolic), shaped(output, found)
@@ -218,14 +223,13 @@ def jvp(y: Any, xs: Any, v: Any) -> Any:
 def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
     """Reverse mode: Σ u · ∂y/∂x for every x, in one sweep from y to the leaves.
 
-    Of Values, a list of Values; of a function f at xs, the pair (f(xs), u·J), the second in the structure of xs.
+    Of Values, Values in the structure of xs; of a function f at xs, the pair (f(xs), u·J), the second in that structure too.
 
     >>> vjp(lambda x: [x[0] * x[1], x[0]], [2.0, 3.0], [1.0, 10.0])
     ([6.0, 2.0], [13.0, 2.0])
     """
     if not callable(y):
-        ys = [y] if isinstance(y, Value) else _values(y, "vjp")
-        return adjoints(_seeds(ys, _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp"))
+        return shaped(xs, adjoints(_seeds(_values(y, "vjp"), _flat(y, u, "vjp", "y", "u")), _values(xs, "vjp")))
     with _call_at(y, xs) as (at, inputs, output, symbolic):
         found = adjoints(_seeds(_outputs(output), _flat(output, u, "vjp", "y", "u")), at, symbolic)
         return _result(output, symbolic), shaped(inputs, found)
@@ -234,13 +238,13 @@ def vjp(y: Any, xs: Any, u: Any = 1.0) -> Any:
 def hvp(y: Any, xs: Any, v: Any) -> Any:
     """The Hessian times v, without the Hessian: forward mode through the gradient.
 
-    Of a Value, a list of Values; of a function f at xs, the pair (f(xs), H·v), the second in the structure of xs.
+    Of a Value, Values in the structure of xs; of a function f at xs, the pair (f(xs), H·v), the second in that structure too.
 
     >>> hvp(lambda x: x[0] ** 2 * x[1], [3.0, 5.0], [1.0, 0.0])
     (45.0, [10.0, 6.0])
     """
     if isinstance(y, Value):
-        return jvp(grad(y, _values(xs, "hvp")), xs, v)
+        return jvp(grad(y, xs), xs, v)
     with _call_at(y, xs) as (at, inputs, output, symbolic):
         f = _single(output, y)
         found = tangents(_seeds(at, _flat(xs, v, "hvp", "xs", "v")), grad(f, at), symbolic)
@@ -300,7 +304,7 @@ def _single(output: Any, f: Function) -> Value:
 
 
 def _values(xs: Any, name: str) -> list[Value]:
-    found = [xs] if isinstance(xs, Value) else leaves_of(xs)
+    found = leaves_of(xs)
     for x in found:
         if not isinstance(x, Value):
             raise TypeError(f"{name}() got {bounded(x)}: it needs the Values that the expression was built from")

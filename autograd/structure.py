@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .conversion import bounded
+from .conversion import bounded, to_float
 from .value import Value
 
-__all__ = ["MismatchError", "leaves_of", "matched", "nested", "outline", "shape_of", "shaped", "variables"]
+__all__ = ["MismatchError", "grads", "leaves_of", "matched", "nested", "numbers", "outline", "shape_of", "shaped", "values",
+           "variables"]
 
 
 def _is_array(x: Any) -> bool:
@@ -135,18 +136,84 @@ def _fill(like: Any, leaves: Iterator[Any]) -> Any:
         filled = np.empty(like.shape, dtype=object)
         for i in np.ndindex(*like.shape):
             filled[i] = next(leaves)
+        if any([hasattr(kind, "__len__") for kind in set(map(type, filled.flat))]):   # of structures: nested lists
+            return filled.tolist()
         return filled if any(isinstance(x, Value) for x in filled.flat) else filled.astype(float)
     return next(leaves)
 
 
+def values(x: Any, label: str | None = None) -> Any:
+    """A Value for every number of `x`, in its structure: a list of lists for one, an object array for an array.
+
+    label   their name: of a vector w they are w1, w2, …, of a matrix w11, w12, … by row and column, and w1_1, …, w1_12
+            where one of them needs two digits. What stands in a dict has its key as its name.
+
+    >>> W = values([[1.0, 2.0], [3.0, 4.0]], label="w")
+    >>> W[1][0]
+    Value(data=3.0, grad=0.0, label='w21')
+    >>> [v.label for v in leaves_of(values({"w": [1.0, 2.0], "b": 0.0}))]
+    ['w1', 'w2', 'b']
+    """
+    paths = _paths(x)
+    between = "_" if any([i > 9 for path in paths for i in path if isinstance(i, int)]) else ""
+    return shaped(x, [Value(number, _label(label, path, between)) for number, path in zip(leaves_of(x), paths, strict=True)])
+
+
+def numbers(x: Any) -> Any:
+    """The numbers of the Values in `x`, floats in its structure; an array of floats for an object array.
+
+    >>> numbers([Value(1.0), (Value(2.0) * 3.0, 4)])
+    [1.0, (6.0, 4.0)]
+    """
+    return shaped(x, [v.data if isinstance(v, Value) else to_float(v, "numbers()") for v in leaves_of(x)])
+
+
+def grads(x: Any) -> Any:
+    """The gradients that `backward` left in the Values in `x`, floats in its structure; TypeError for what is no Value.
+
+    >>> w = values([2.0, 3.0])
+    >>> (w[0] * w[1]).backward()
+    >>> grads({"w": w})
+    {'w': [3.0, 2.0]}
+    """
+    return shaped(x, [_gradient(v) for v in leaves_of(x)])
+
+
+def _gradient(v: Any) -> float:
+    if not isinstance(v, Value):
+        raise TypeError(f"grads() got {bounded(v)}: a gradient is a Value's, as of those that values() makes of numbers")
+    return v.grad or 0.0   # None, as torch's users set it, is none
+
+
+def _paths(x: Any) -> list[tuple[Any, ...]]:
+    """The keys, and the places from 1 on, that lead to each leaf, in the order of `leaves_of`."""
+    if isinstance(x, dict):
+        return [(f"{key}", *path) for key, part in x.items() for path in _paths(part)]
+    if isinstance(x, (list, tuple)):
+        return [(i, *path) for i, part in enumerate(x, 1) for path in _paths(part)]
+    if _is_array(x):
+        import numpy as np
+        return [tuple([i + 1 for i in place]) for place in np.ndindex(*x.shape)]
+    return [()]
+
+
+def _label(name: str | None, path: Iterable[Any], between: str) -> str | None:
+    """The name, keys with a dot before them, and places, with `between` from the second on."""
+    mark = ""
+    for part in path:
+        if isinstance(part, str):
+            name, mark = f"{name}.{part}" if name else part, ""
+        elif name:
+            name, mark = f"{name}{mark}{part}", between
+    return name
+
+
 def nested(outer: Any, inner: Any, rows: Sequence[Sequence[Any]]) -> Any:
     """A matrix as the structure of `inner` inside that of `outer`; of two arrays, one array of both their shapes."""
-    if _is_array(outer) and (_is_array(inner) or not isinstance(inner, (list, tuple, dict))):
+    if _is_array(outer) and not isinstance(inner, (list, tuple, dict)):
         import numpy as np
         flat = [x for row in rows for x in row]
         return shaped(np.empty((*outer.shape, *getattr(inner, "shape", ())), dtype=object), flat)
-    if _is_array(outer):
-        return shaped(outer.tolist(), [shaped(inner, row) for row in rows])
     return shaped(outer, [shaped(inner, row) for row in rows])
 
 

@@ -22,6 +22,7 @@ from .activations import Function, maxout
 from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
 from .layers import inputs, named
+from .matrices import Parameters
 from .module import Module
 
 __all__ = ["AvgPool2d", "Conv2d", "Flatten", "MaxPool2d"]
@@ -36,12 +37,13 @@ class Conv2d(Module):
     not mirror the window: a cross-correlation.) ValueError for an image of another shape, or smaller than the window.
 
     >>> edge = Conv2d(1, 1, (1, 2), bias=False)
-    >>> edge.load_state_dict({"w.0.0.0.0": -1.0, "w.0.0.0.1": 1.0})
+    >>> edge.w = [[[[-1.0, 1.0]]]]
     >>> [[x.data for x in row] for row in edge([[0, 0, 5], [0, 5, 5]])[0]]
     [[0.0, 5.0], [5.0, 0.0]]
     """
 
     inline = True
+    w, b = Parameters(), Parameters()
 
     def __init__(self, cin: int, cout: int, kernel_size: int | Sequence[int], stride: int = 1, padding: int = 0,
                  activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
@@ -57,7 +59,7 @@ class Conv2d(Module):
         self.b = [Value(0.0) for _ in range(cout)] if bias else []
 
     def z(self, x: Any) -> Image:
-        """The weighted sums, before the activation."""
+        """The weighted sums, before the activation, of shape (cout, rows, columns)."""
         image = grid(x, self.cin, self)
         (height, width), s, p = shape(image), self.stride, self.padding
         rows, columns = places(height + 2 * p, self.k[0], s, self), places(width + 2 * p, self.k[1], s, self)
@@ -65,10 +67,6 @@ class Conv2d(Module):
                          if 0 <= r + i - p < height and 0 <= q + j - p < width] for r in rows for q in columns}
         return [[[total([*self.b[o:o + 1], *[w[c][i][j] * v for c, i, j, v in seen[r, q]]]) for q in columns] for r in rows]
                 for o, w in enumerate(self.w)]
-
-    def forward(self, x: Any) -> Image:
-        """g(z), of shape (cout, rows, columns)."""
-        return [[[self.g(z) for z in row] for row in channel] for channel in self.z(x)]
 
 
 class Pool2d(Module):

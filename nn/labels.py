@@ -8,7 +8,8 @@ from autograd import Value, sign
 from autograd.compiler import TraceError
 from autograd.conversion import bounded, to_float
 
-__all__ = ["OneHot", "classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic"]
+__all__ = ["OneHot", "class_of", "classes_of", "is_list", "numbers", "pairs_of", "rest", "signed_pairs", "symbolic",
+           "yes_or_no"]
 
 
 class OneHot(list[Any]):
@@ -30,6 +31,11 @@ def numbers(target: Any) -> list[Any]:
     return [y if isinstance(y, Value) else to_float(y, "a target") for y in (target if is_list(target) else [target])]
 
 
+def class_of(output: Any, threshold: float = 0.0) -> int:
+    """The class of plain outputs: the first of the largest; or 1 where the one output exceeds `threshold`, else 0."""
+    return max(range(len(output)), key=output.__getitem__) if is_list(output) else int(output > threshold)
+
+
 def pairs_of(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
     """(output, target) of each number; ValueError if there are more of one than of the other."""
     outputs, ys = list(output) if is_list(output) else [output], numbers(target)
@@ -38,16 +44,24 @@ def pairs_of(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
     return list(zip(outputs, ys, strict=True))
 
 
+def yes_or_no(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
+    """The same; of K ≥ 2 outputs and a class index, 1 for that class and 0 for the rest."""
+    if is_list(output) and len(output) > 1 and not is_list(target):
+        of_class = dict(classes_of(output, target, name))
+        return [(z, of_class.get(k, 0.0)) for k, z in enumerate(output)]
+    return pairs_of(output, target, name)
+
+
 def rest(y: Any, name: str) -> Any:
     """1 − y of a target that is a probability."""
     if not symbolic(y) and (y < 0 or y > 1):
         raise ValueError(f"{name}: the target is {y:g}, and must be 0, 1 or a probability between "
-                         "(of labels ±1 give (y + 1)/2; of class indices use cross_entropy)")
+                         "(of labels ±1 give (y + 1)/2; of class indices the model needs one output for each class)")
     return 1 - y
 
 
 def signed_pairs(output: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
-    """The same, of labels ±1."""
+    """(output, target) of each number, of labels ±1."""
     pairs = pairs_of(output, target, name)
     for _, y in pairs:
         if not symbolic(y) and abs(y) != 1:

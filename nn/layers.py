@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from autograd import Value
 from autograd.conversion import bounded, to_float
+from autograd.structure import outline, shape_of
 from autograd.value import literal
 
 from .activations import Function, activation, activation_name, maxout
 from .checks import at_least_1
 from .init import Initialiser, Rng, initialiser
+from .matrices import Parameters, assigned
 from .module import Module
 
 __all__ = ["MLP", "Layer", "Maxout", "Neuron", "Sequential"]
@@ -30,14 +32,16 @@ class Neuron(Module):
 
     activation  a name of `ACTIVATIONS`, or a function of one Value
     init, rng   how the weights are drawn (see `nn.init`); the bias begins at 0
+    .w, .b      the weights, a list of `nin` Values, and the bias; .theta has both. Assign numbers to change theirs
 
     >>> AND = Neuron(2, "sigmoid")
-    >>> AND.load_state_dict({"w.0": 20, "w.1": 20, "b": -30})
+    >>> AND.w, AND.b = [20, 20], -30
     >>> [round(AND([x1, x2]).data, 3) for x1 in (0, 1) for x2 in (0, 1)]
     [0.0, 0.0, 0.0, 1.0]
     """
 
     inline = True
+    w, b = Parameters(), Parameters()
 
     def __init__(self, nin: int, activation: str | Function = "linear", bias: bool = True, rng: Rng = None,
                  init: str | Initialiser = "uniform") -> None:
@@ -54,28 +58,36 @@ class Neuron(Module):
     def sum(self, x: Sequence[Value]) -> Value:
         """z of inputs that have been checked: `nin` Values."""
         terms = [w * xi for w, xi in zip(self.w, x, strict=True)]
-        return reduce(add, terms if self.b is None else [self.b, *terms])
-
-    def forward(self, x: Any) -> Value:
-        """g(z), a Value."""
-        return self.g(self.z(x))  # type: ignore[no-any-return]
+        return reduce(add, terms if self.b is None else [self.b, *terms])  # type: ignore[no-any-return]
 
     @property
     def theta(self) -> list[Value]:
         """θ of the lectures: the bias, being the weight of x₀ = 1, and then the weights."""
         return [*self.w] if self.b is None else [self.b, *self.w]
 
+    @theta.setter
+    def theta(self, given: Any) -> None:
+        theta = assigned(self, "theta", self.theta, given)
+        if self.b is not None:
+            self.b, *theta = theta
+        self.w = theta
+
 
 class Layer(Module):
     """`nout` neurons that see the same `nin` inputs: a = g(Wx + b), a list of `nout` Values, even of one.
 
-    A learned activation, as "generalised_relu", is shared by the neurons of the layer.
+    A learned activation, as "generalised_relu", is shared by its neurons. The matrices of the lectures are lists of
+    Values: W of shape (nout, nin), b of shape (nout,), theta of shape (nout, nin + 1). Assign lists or arrays of numbers to
+    change theirs; ValueError, with both shapes, for others.
 
     >>> layer = Layer(3, 2, "tanh", rng=0)
     >>> len(layer([1.0, 2.0, 3.0])), len(layer.theta), len(layer.theta[0])
     (2, 2, 4)
     >>> layer
     Layer(nin=3, nout=2, activation='tanh'): 8 parameters
+    >>> layer.W, layer.b = [[1, 2, 3], [4, 5, 6]], np.zeros(2)
+    >>> layer.W[1][0].data, [t.data for t in layer.theta[1]]
+    (4.0, [0.0, 4.0, 5.0, 6.0])
     """
 
     inline = True
@@ -92,14 +104,35 @@ class Layer(Module):
         xs = inputs(x, self.nin, self)
         return [neuron.sum(xs) for neuron in self.neurons]
 
-    def forward(self, x: Any) -> list[Value]:
-        """a = g(z)."""
-        return [self.g(z) for z in self.z(x)]
+    @property
+    def W(self) -> list[list[Value]]:
+        """The weights, a row for each neuron."""
+        return [neuron.w for neuron in self.neurons]
+
+    @W.setter
+    def W(self, given: Any) -> None:
+        for neuron, row in zip(self.neurons, assigned(self, "W", self.W, given), strict=True):
+            neuron.w = row
+
+    @property
+    def b(self) -> Any:
+        """The biases; None if there are none."""
+        return [neuron.b for neuron in self.neurons] if self.bias else None
+
+    @b.setter
+    def b(self, given: Any) -> None:
+        for neuron, b in zip(self.neurons, assigned(self, "b", self.b, given), strict=True):
+            neuron.b = b
 
     @property
     def theta(self) -> list[list[Value]]:
         """Θ of the lectures, `nout` rows of nin + 1 Values: the bias, being the weight of x₀ = 1, comes first."""
         return [neuron.theta for neuron in self.neurons]
+
+    @theta.setter
+    def theta(self, given: Any) -> None:
+        for neuron, row in zip(self.neurons, assigned(self, "theta", self.theta, given), strict=True):
+            neuron.theta = row
 
 
 class Maxout(Module):
@@ -118,10 +151,14 @@ class Maxout(Module):
         rng = np.random.default_rng(rng)
         self.layers = [Layer(nin, nout, rng=rng, init=init) for _ in range(self.pieces)]
 
-    def forward(self, x: Any) -> list[Value]:
-        """The largest piece of each unit."""
+    def z(self, x: Any) -> list[tuple[Value, ...]]:
+        """The pieces of each unit."""
         xs = inputs(x, self.nin, self)
-        return [maxout(zs) for zs in zip(*[layer.z(xs) for layer in self.layers], strict=True)]
+        return list(zip(*[layer.z(xs) for layer in self.layers], strict=True))
+
+    def activated(self, z: Any) -> list[Value]:
+        """The largest piece of each unit."""
+        return list(map(maxout, z))
 
 
 class Sequential(Module):
@@ -171,26 +208,38 @@ class MLP(Module):
         units = [activation] * (len(self.nouts) - 1) + [output]
         self.layers = [Layer(n, m, g, bias, rng, init) for n, m, g in zip(sizes, sizes[1:], units, strict=False)]
 
+    @classmethod
+    def from_theta(cls, thetas: Sequence[Any], activation: str | Function = "relu", output: str | Function = "linear",
+                   bias: bool = True) -> Self:
+        """The network whose layers have these matrices: Θ⁽ˡ⁾ of shape s_{l+1} × (s_l + 1), the bias being column 0; without
+        `bias`, s_{l+1} × s_l. ValueError, with the shapes, if one does not follow on another.
+
+        >>> XNOR = MLP.from_theta([[[-30, 20, 20], [10, -20, -20]], [[-10, 20, 20]]], "sigmoid", "sigmoid")
+        >>> XNOR.nouts, [round(XNOR([x1, x2]).data) for x1 in (0, 1) for x2 in (0, 1)]
+        ([2, 1], [1, 0, 0, 1])
+        """
+        thetas, sizes = list(thetas), list[int]()
+        for number, theta in enumerate(thetas, 1):
+            shape, column = shape_of(theta), " and one for the bias" * bias
+            if shape is None or len(shape) != 2 or shape[1] < 1 + bias:
+                raise ValueError(f"MLP.from_theta: matrix {number} is {outline(theta)}: it needs a row for each unit, with a "
+                                 f"number for each input{column}")
+            if sizes and shape[1] != sizes[-1] + bias:
+                raise ValueError(f"MLP.from_theta: matrix {number} has the shape {shape}, and the layer before it {sizes[-1]} "
+                                 f"unit{'s' * (sizes[-1] != 1)}: it needs a column for each{column}")
+            sizes += [shape[0]] if sizes else [shape[1] - bias, shape[0]]
+        if not sizes:
+            raise ValueError("MLP.from_theta([]): give the matrix of each layer")
+        made = cls(sizes[0], sizes[1:], activation, output, bias, init="zeros")
+        for layer, theta in zip(made.layers, thetas, strict=True):
+            layer.theta = theta
+        return made
+
     def forward(self, x: Any) -> Any:
         """The last layer's output."""
         for layer in self.layers:
             x = layer(x)
         return unwrapped(x)
-
-    def forward_pass(self, x: Any) -> tuple[list[list[Value]], list[list[Value]]]:
-        """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
-
-        The first list begins with the input, so it is one longer; Θ⁽ˡ⁾ is `layers[l − 1].theta`.
-
-        >>> a, z = MLP(2, [3, 1], rng=0).forward_pass([1.0, 2.0])
-        >>> [len(v) for v in a], [len(v) for v in z]
-        ([2, 3, 1], [3, 1])
-        """
-        a, z = [inputs(x, self.nin, self.layers[0])], []
-        for layer in self.layers:
-            z.append(layer.z(a[-1]))
-            a.append([layer.g(zi) for zi in z[-1]])
-        return a, z
 
 
 def named(g: str | Function) -> tuple[str | Function, Function]:

@@ -4,8 +4,9 @@
     z       logits: what a linear output unit gives;  p, a: probabilities;  s: a score;  ŷ: a prediction
 
 From logits they are exact, value and slope, to ±10⁸ and beyond: differences are formed before anything is exponentiated.
-Where an output is a list of K Values, the target is a list of K numbers or, for cross_entropy, nll and hinge, a class index
-0 … K−1. Lists of different lengths are a ValueError that names both. `fit` averages over examples, J = (1/n) Σ L.
+Where an output is a list of K Values, the target is a list of K numbers or, for the cross-entropies, nll and hinge, a class
+index 0 … K−1, which to the binary cross-entropies is K questions, each class against the rest (CS539). Lists of different
+lengths are a ValueError that names both. `fit` averages over examples, J = (1/n) Σ L.
 
 Outputs and targets may be symbols, whose numbers are not known while a graph is compiled: then a loss takes a form without
 branches, of the same value, and looks at no target.
@@ -27,7 +28,7 @@ from autograd.primitives import shift, strong_mul, surprisal
 from autograd.value import literal
 
 from .activations import linear
-from .labels import OneHot, classes_of, is_list, pairs_of, rest, signed_pairs, symbolic
+from .labels import OneHot, classes_of, is_list, pairs_of, rest, signed_pairs, symbolic, yes_or_no
 from .module import Module
 from .printed import Printed
 
@@ -60,7 +61,7 @@ def mse(output: Any, target: Any) -> Value:
 def binary_cross_entropy_with_logits(output: Any, target: Any) -> Value:
     """−[y log σ(z) + (1−y) log(1 − σ(z))] = y·softplus(−z) + (1−y)·softplus(z), summed over the outputs; slope σ(z) − y.
 
-    The target is 0 or 1, or a probability between them.
+    The target is 0 or 1, or a probability between them; of K logits a row of these, or a class index: one-vs-rest.
 
     >>> z = Value(-1e8)
     >>> L = binary_cross_entropy_with_logits(z, 1)
@@ -69,7 +70,7 @@ def binary_cross_entropy_with_logits(output: Any, target: Any) -> Value:
     (100000000.0, -1.0)
     """
     name = "binary_cross_entropy_with_logits"
-    pairs = pairs_of(output, target, name)
+    pairs = yes_or_no(output, target, name)
     return _weighted([row for z, y in pairs for row in ((y, softplus, -z), (rest(y, name), softplus, z))])
 
 
@@ -83,7 +84,7 @@ def binary_cross_entropy(output: Any, target: Any) -> Value:
     0.6931471805599453
     """
     name = "binary_cross_entropy"
-    pairs = [(_probability(p, name), y) for p, y in pairs_of(output, target, name)]
+    pairs = [(_probability(p, name), y) for p, y in yes_or_no(output, target, name)]
     rows = [row for p, y in pairs for row in ((y, log, p), (rest(y, name), log1p, -p))]
     with _infinite(name):
         return -_weighted(rows)
@@ -193,27 +194,28 @@ class OutputUnit:
     distribution: str
     link: Callable[[Any], Any]
     loss: Loss
-    unit: str
+    name: str
+    equation: str
     cost: str
     curve: Callable[[float], float] | None = None
 
     @property
     def cells(self) -> tuple[str, str, str]:
         """What its row of the table says."""
-        return self.distribution, self.unit, self.cost
+        return self.distribution, f"{self.name}: {self.equation}", self.cost
 
     def __iter__(self) -> Any:
         return iter((self.link, self.loss))
 
 
 OUTPUT_UNITS = Printed("Output units", ("target", "distribution", "output unit", "loss"), [
-    ("binary", OutputUnit("Bernoulli", sigmoid, binary_cross_entropy_with_logits, "sigmoid: ŷ = 1/(1 + e^(−z))",
+    ("binary", OutputUnit("Bernoulli", sigmoid, binary_cross_entropy_with_logits, "sigmoid", "ŷ = 1/(1 + e^(−z))",
                           "binary cross-entropy", sigmoid)),
-    ("discrete", OutputUnit("multinoulli", softmax, cross_entropy, "softmax: ŷ_c = e^z_c / Σ e^z_k", "cross-entropy",
+    ("discrete", OutputUnit("multinoulli", softmax, cross_entropy, "softmax", "ŷ_c = e^z_c / Σ e^z_k", "cross-entropy",
                             lambda z: softmax([z, 0.0])[0])),
-    ("continuous", OutputUnit("Gaussian", linear, mse, "linear: ŷ = z", "mean squared error", linear)),
+    ("continuous", OutputUnit("Gaussian", linear, mse, "linear", "ŷ = z", "mean squared error", linear)),
     # the loss is that of its discriminator, which gives a logit
-    ("arbitrary", OutputUnit("arbitrary", linear, binary_cross_entropy_with_logits, "GAN: the generator's output",
+    ("arbitrary", OutputUnit("arbitrary", linear, binary_cross_entropy_with_logits, "GAN", "the generator's output",
                              "binary cross-entropy of the discriminator")),
 ])
 

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from autograd import Value
 from autograd.conversion import to_float
+from autograd.structure import leaves_of, shaped
+from autograd.value import literal
 
 __all__ = ["Module", "parts_of", "walk"]
 
@@ -24,7 +27,8 @@ _DRAWN = ("rng", "init")   # arguments that choose the first numbers, which a st
 
 
 class Module:
-    """A function whose parameters are found, named, saved and zeroed. A subclass sets attributes and defines `forward`.
+    """A function whose parameters are found, named, saved and zeroed. A subclass sets attributes and defines `forward`; or,
+    as a layer, `z(x)`, what its units sum up, and the activation `g`.
 
     biases   names of the attributes whose parameters the L2 term leaves out: biases, and what is like them
     inline   whether `repr` shows it in one line, without its parts
@@ -46,11 +50,48 @@ class Module:
 
     def __call__(self, x: Any) -> Any:
         """forward(x)."""
-        return self.forward(x)
+        noted = _PASS.get()
+        return self.forward(x) if noted is None else noted.through(self, x)
 
     def forward(self, x: Any) -> Any:
-        """What the module computes of x."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
+        """What the module computes of x; of a layer, a = g(z)."""
+        if not callable(z := getattr(self, "z", None)):
+            raise NotImplementedError(f"{type(self).__name__} has no forward(x): define it")
+        sums = z(x)
+        a = self.activated(sums)
+        if (noted := _PASS.get()) is not None:
+            noted.note(a, sums)
+        return a
+
+    def activated(self, z: Any) -> Any:
+        """a = g(z), of each number that a layer sums up."""
+        return [self.activated(part) for part in z] if isinstance(z, list) else self.g(z)  # type: ignore[attr-defined]
+
+    def forward_pass(self, x: Any) -> tuple[list[Any], list[Any]]:
+        """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
+
+        Each is a list of Values, even of one, or an image; they stand in the order in which the layers are called. The first
+        list begins with the input, so it is one longer; of an MLP, Θ⁽ˡ⁾ is `layers[l − 1].theta`. What sums nothing up, as
+        a pool, has z = a.
+        NotImplementedError for a module with parameters that is neither a layer nor made of layers.
+
+        >>> from nn import MLP
+        >>> a, z = MLP(2, [3, 1], rng=0).forward_pass([1.0, 2.0])
+        >>> [len(v) for v in a], [len(v) for v in z]
+        ([2, 3, 1], [3, 1])
+        """
+        x = x.tolist() if hasattr(x, "tolist") else x
+        told = f"an input of {self.called()}"
+        x = shaped(x, [v if isinstance(v, Value) else literal(to_float(v, told)) for v in leaves_of(x)])
+        noted = _Pass()
+        token = _PASS.set(noted)
+        try:
+            self(x)
+        finally:
+            _PASS.reset(token)
+        if not noted.z:
+            raise _untold(self)
+        return [_listed(x), *noted.a], noted.z
 
     # ---- parameters
 
@@ -146,6 +187,42 @@ class Module:
         parts = [] if self.inline else [(name, x) for name, x, _ in walk(self, below=False) if isinstance(x, Module)][1:]
         lines = [f"{self.called()}: {n} parameter{'s' * (n != 1)}", *[f"{name}  {part!r}" for name, part in parts]]
         return "\n".join(lines).replace("\n", "\n  ")
+
+
+class _Pass:
+    """The a and z of the layers that are called."""
+
+    def __init__(self) -> None:
+        self.a: list[Any] = []
+        self.z: list[Any] = []
+
+    def through(self, module: Module, x: Any) -> Any:
+        """module(x), noted by the layers in it; by itself, if there are none."""
+        layers = len(self.z)
+        y = module.forward(x)
+        if len(self.z) == layers and hasattr(x, "__len__"):   # of one number it is an activation, and a layer's part
+            if module.parameters():
+                raise _untold(module)
+            self.note(y, y)
+        return y
+
+    def note(self, a: Any, z: Any) -> None:
+        """A layer gave a of z."""
+        self.a.append(_listed(a))
+        self.z.append(_listed(z))
+
+
+_PASS: ContextVar[_Pass | None] = ContextVar("nn_forward_pass", default=None)
+
+
+def _untold(module: Module) -> NotImplementedError:
+    return NotImplementedError(f"{module.called()} does not tell what it sums up: for forward_pass, make it of layers, or "
+                               "define z(x) and the activation g in place of forward(x)")
+
+
+def _listed(x: Any) -> Any:
+    """x, in a list if it is one number."""
+    return x if hasattr(x, "__len__") else [x]
 
 
 def walk(root: Any, below: bool = True) -> Iterator[tuple[str, Any, bool]]:

@@ -23,6 +23,7 @@ from autograd import (
     exp,
     grad,
     gradcheck,
+    grads,
     hessian,
     hvp,
     jacobian,
@@ -30,6 +31,7 @@ from autograd import (
     log,
     log_softmax,
     no_grad,
+    numbers,
     relu,
     sin,
     softmax,
@@ -37,10 +39,11 @@ from autograd import (
     tanh,
     topological,
     value_and_grad,
+    values,
     vjp,
 )
 from autograd.check import differences
-from autograd.structure import leaves_of, outline
+from autograd.structure import leaves_of, outline, shape_of, shaped
 
 Point = namedtuple("Point", "x y")
 
@@ -247,6 +250,76 @@ def test_the_structure_of_a_jacobian() -> None:
     assert jacobian(softmax)([0.0, 0.0]) == [[0.25, -0.25], [-0.25, 0.25]]
 
 
+STRUCTURES: list[Any] = [2.0, [2.0, 3.0], (2.0, 3.0), [[1.0, 2.0, 0.5], [3.0, 4.0, -1.0]], [], [[1.0], [2.0, 3.0]],
+                         {"W": [[1.0, 2.0]], "b": 3.0}, np.array([[1.0, 2.0], [3.0, 4.0]]), Point(2.0, [3.0]),
+                         [np.array([1.0, 2.0]), 0.5]]
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Whether both are of one structure and hold the same numbers."""
+    return outline(found, 999) == outline(expected, 999) and leaves_of(found) == pytest.approx(leaves_of(expected), rel=1e-14)
+
+
+@pytest.mark.parametrize("x", STRUCTURES, ids=outline)
+def test_derivatives_of_values_have_the_structure_of_those_of_functions(x: Any) -> None:
+    def cubes(x: Any) -> Any:
+        found = leaves_of(x)
+        return sum([k * v ** 3 + found[0] * v for k, v in enumerate(found, 2)], Value(0.0))
+
+    def both(x: Any) -> Any:
+        return {"y": cubes(x), "z": [cubes(x) ** 2]}
+    vs, u = values(x), {"y": 1.5, "z": [0.25]}
+    v = shaped(x, [0.5 * k for k, _ in enumerate(leaves_of(x))])
+    y, ys = cubes(vs), both(vs)
+    assert same(numbers(grad(y, vs)), grad(cubes)(x))
+    assert same(numbers(hessian(y, vs)), hessian(cubes)(x))
+    assert same(numbers(jacobian(ys, vs)), jacobian(both)(x))
+    assert same(numbers(jacobian(y, vs)), jacobian(cubes)(x))
+    if not isinstance(x, tuple):   # which would be several arguments
+        assert same(numbers(jvp(ys, vs, v)), jvp(both, x, v)[1])
+        assert same(numbers(vjp(ys, vs, u)), vjp(both, x, u)[1])
+        assert same(numbers(hvp(y, vs, v)), hvp(cubes, x, v)[1])
+    y.backward()
+    assert same(grads(vs), numbers(grad(y, vs)))
+
+
+@pytest.mark.parametrize("x", STRUCTURES, ids=outline)
+def test_values_of_numbers_and_numbers_of_values(x: Any) -> None:
+    made = values(x, "w")
+    assert same(numbers(made), x) and same(numbers(x), x)
+    assert all(type(v) is Value and v.data == number for v, number in zip(leaves_of(made), leaves_of(x), strict=True))
+    labels = [v.label for v in leaves_of(made)]
+    assert len(set(labels)) == len(labels) and all(label.startswith("w") for label in labels)
+
+
+def test_labels_are_the_places_counted_from_1() -> None:
+    assert [v.label for v in leaves_of(values([[1, 2], [3, 4]], "θ"))] == ["θ11", "θ12", "θ21", "θ22"]
+    assert [v.label for v in values(np.ones(2), "x")] == ["x1", "x2"] and values(3, "b").label == "b"
+    wide = values(np.zeros((2, 11)), label="w")
+    assert (wide[0, 0].label, wide[0, 10].label, wide[1, 0].label) == ("w1_1", "w1_11", "w2_1")
+    assert wide.shape == (2, 11) and values([0.0] * 11, "x")[10].label == "x11"
+    assert [v.label for v in leaves_of(values({"a": [1.0], "b": {"c": 2.0}}, "m"))] == ["m.a1", "m.b.c"]
+    assert values([1.0])[0].label is None
+
+
+def test_numbers_and_gradients_are_of_what_has_them() -> None:
+    x = Value(2.0)
+    y = x * x
+    y.backward()
+    assert grads([x, y, np.array([y, x], dtype=object)])[:2] == [4.0, 1.0] and numbers(np.array([x, y])).dtype == float
+    assert shape_of(grads(np.array([[x, y]]))) == (1, 2)
+    x.grad = None  # type: ignore[assignment]
+    assert grads(x) == 0.0
+    bad: Any
+    for bad in ("text", [x, None], x):
+        with pytest.raises(TypeError):
+            values(bad)
+    with pytest.raises(TypeError, match=r"numbers\(\) got None"):
+        numbers([x, None])
+    with pytest.raises(TypeError, match=r"grads\(\) got 1.0: a gradient is a Value's"):
+        grads([x, 1.0])
+
+
 def test_forward_and_reverse_mode_are_the_jacobian_times_a_vector() -> None:
     def f(x: Any) -> Any:
         return [exp(x[0]) * x[1], sin(x[1] * x[2]), x[0] / x[2], relu(x[0]) + tanh(x[2])]
@@ -400,7 +473,7 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"got 3\.0: a derivative is of a Value or of a function"):
         grad(3.0)(2.0)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"grad\(\) got 2.0: it needs the Values"):
-        grad(x * x, [2.0])  # type: ignore[list-item]
+        grad(x * x, [2.0])
     with pytest.raises(TypeError, match="the result of a function to differentiate got"):
         grad(lambda x: "text")(2.0)
     with pytest.raises(TypeError, match="the result of a function to differentiate got"):

@@ -130,6 +130,8 @@ LOSS_CASES: list[tuple[str, Callable[[], Module], Any]] = [
     ("binary_cross_entropy_with_logits", lambda: MLP(3, [3], rng=0), WEIGHTS),
     ("binary_cross_entropy", lambda: MLP(3, [2, 1], output="sigmoid", rng=0), BITS),
     ("binary_cross_entropy", lambda: MLP(3, [3], output="sigmoid", rng=0), WEIGHTS),
+    ("binary_cross_entropy", lambda: MLP(3, [3], output="sigmoid", rng=0), CLASSES),
+    ("binary_cross_entropy_with_logits", lambda: MLP(3, [3], rng=0), CLASSES),
     ("cross_entropy", lambda: MLP(3, [3], rng=0), CLASSES), ("cross_entropy", lambda: MLP(3, [3], rng=0), WEIGHTS),
     ("nll", Probable, CLASSES), ("nll", Probable, WEIGHTS),
     ("hinge", lambda: MLP(3, [2, 1], rng=0), SIGNS), ("hinge", lambda: MLP(3, [3], rng=0), CLASSES),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autograd import no_grad
+from autograd import Value, no_grad, numbers
 from nn import (
     GAN,
     GATES,
@@ -111,28 +111,60 @@ def test_one_vs_rest_is_k_logistic_regressions() -> None:
 
 # ---- the perceptron
 
-def batch(X: np.ndarray[Any, Any], y: np.ndarray[Any, Any], alpha: float, epsilon: float) -> tuple[np.ndarray[Any, Any], int]:
-    """CS539, in numpy."""
-    X1, w, epochs = np.c_[np.ones(len(X)), X], np.zeros(X.shape[1] + 1), 0
+def batch(X: np.ndarray[Any, Any], y: np.ndarray[Any, Any], alpha: float, epsilon: float, normalize: bool = True
+          ) -> tuple[list[np.ndarray[Any, Any]], int]:
+    """CS539, in numpy: (θ after every epoch, the number of epochs)."""
+    X1, w = np.c_[np.ones(len(X)), X], [np.zeros(X.shape[1] + 1)]
     while True:
-        wrong = y * (X1 @ w) <= 0
-        delta = (y[wrong, None] * X1[wrong]).mean(axis=0) if wrong.any() else np.zeros(len(w))
+        wrong = y * (X1 @ w[-1]) <= 0
+        delta = (y[wrong, None] * X1[wrong]).sum(axis=0) / (len(X) if normalize else 1)
         if np.linalg.norm(delta) < epsilon:
-            return w, epochs
-        w, epochs = w + alpha * delta, epochs + 1
+            return w, len(w) - 1
+        w.append(w[-1] + alpha * delta)
 
 
-@given(SEEDS, st.sampled_from([0.5, 1.0]))
-def test_the_batch_perceptron(seed: int, alpha: float) -> None:
-    X = np.random.default_rng(seed).integers(-4, 5, size=(8, 2)).astype(float)   # whole numbers: no score is nearly 0
+@given(SEEDS, st.sampled_from([0.5, 1.0]), st.booleans())
+def test_the_batch_perceptron(seed: int, alpha: float, normalize: bool) -> None:
+    X = np.random.default_rng(seed).integers(-4, 5, size=(8, 2)).astype(float)   # whole numbers, and eighths: all is exact
     margin = X @ [2.0, -1.0] + 0.5
     y = np.sign(margin)
-    expected, epochs = batch(X, y, alpha, 1e-6)
+    expected, epochs = batch(X, y, alpha, 1e-6, normalize)
     model = Perceptron(2)
-    assert model.train(X, y, alpha, 1e-6) == epochs and theta(model) == pytest.approx(expected, rel=1e-9, abs=1e-9)
-    assert [model.predict(x) for x in X] == list(y)
+    assert model.train(X, y, alpha, 1e-6, normalize=normalize) == epochs and theta(model) == list(expected[-1])
+    assert model.predict(X).tolist() == list(y)
     assert all(perceptron_loss(model(x), t).data == 0 for x, t in zip(X, y, strict=True))
     assert model.train(X, y) == 0
+
+
+def after(epochs: int, **options: Any) -> list[float]:
+    """θ on AND after so many epochs."""
+    model = Perceptron(2)
+    with pytest.raises(RuntimeError, match=f"of 4 examples on the wrong side after {epochs} epochs"):
+        model.train(CORNERS, [-1, -1, -1, 1], max_epochs=epochs, **options)
+    return theta(model)
+
+
+def test_the_slides_perceptron_of_and() -> None:
+    """CS539: Δ over n = all four instances; the fixed increment perceptron without it."""
+    model, y = Perceptron(2), [-1, -1, -1, 1]
+    epochs = model.train(CORNERS, y)
+    assert after(2) == [-0.25, 0.25, 0.25] and theta(model) == [-0.75, 0.5, 0.5] and model.predict(CORNERS).tolist() == y
+    assert len(batch(np.array(CORNERS), np.array(y), 1.0, 1e-6)[0]) - 1 == epochs
+    assert model.train(CORNERS, y, max_epochs=0) == 0 and after(0) == [0.0, 0.0, 0.0]
+    again = Perceptron(2)
+    assert again.train(CORNERS, y, max_epochs=epochs) == epochs       # the last epoch allowed is one that counts
+    fixed = Perceptron(2)
+    assert fixed.train(CORNERS, y, normalize=False) == epochs and theta(fixed) == [-3.0, 2.0, 2.0]   # θ grows n-fold
+    assert after(1, normalize=False) == [-2.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_perceptron_stops_where_the_step_is_small(normalize: bool) -> None:
+    """‖Δ‖₂ < ε, of the Δ that is added: here Σ y·x = (−2, 0, 0) and (1, 1, 1) in the first two epochs of AND."""
+    n = 4 if normalize else 1
+    epochs = [Perceptron(2).train(CORNERS, [-1, -1, -1, 1], epsilon=length / n, normalize=normalize)
+              for length in (2.001, 1.999, 1.74, 1.73)]
+    assert epochs[:3] == [0, 1, 1] and epochs[3] > 1
 
 
 def test_the_perceptron_steps_down_the_perceptron_loss() -> None:
@@ -152,6 +184,70 @@ def test_the_perceptron_tells_what_it_cannot() -> None:
     assert Perceptron(2).train(CORNERS, [-1, 1, 1, -1]) == 0   # of XOR the mean is 0 at once: the rule stops
     with pytest.raises(ValueError, match="give 2y − 1"):
         Perceptron(2).train(CORNERS, [0, 1, 1, 1])
+
+
+# ---- what the models predict
+
+PREDICTORS: list[tuple[Any, list[list[float]], list[Any]]] = [   # a model, θ (row by row), what it predicts of ROWS
+    (LinearRegression(2), [[0.5, 1.0, -1.0]], [0.5, 3.5, -0.5]), (LogisticRegression(2), [[0.0, 1.0, -1.0]], [0, 1, 0]),
+    (Perceptron(2), [[0.0, 1.0, -1.0]], [-1, 1, -1]),
+    (SoftmaxRegression(2, 3), [[0.0, 0.0, 0.0], [0.0, 1.0, -1.0], [-1.0, 0.0, 1.0]], [0, 1, 2]),
+    (OneVsRest(2, 3), [[0.0, 0.0, 0.0], [0.0, 1.0, -1.0], [-1.0, 0.0, 1.0]], [0, 1, 2])]
+ROWS = [[0.0, 0.0], [3.0, 0.0], [2.0, 3.0]]
+
+
+def set_theta(model: Any, rows: list[list[float]]) -> Any:
+    for part, row in zip(getattr(model, "models", getattr(model, "neurons", [model])), rows, strict=True):
+        part.theta = row
+    return model
+
+
+@pytest.mark.parametrize(("model", "rows", "expected"), PREDICTORS, ids=lambda x: type(x).__name__)
+def test_a_model_predicts_one_example_or_many(model: Any, rows: list[list[float]], expected: list[Any]) -> None:
+    set_theta(model, rows)
+    for x, y in zip(ROWS, expected, strict=True):
+        for form in (x, tuple(x), np.array(x), [Value(v) for v in x]):
+            found = model.predict(form)
+            assert found == y and type(found) is type(y)                      # a plain number, of one example
+        one = model.predict([x])
+        assert isinstance(one, np.ndarray) and one.shape == (1,) and one[0] == y   # a batch of one is a batch
+    for many in (ROWS, np.array(ROWS), tuple(ROWS)):
+        found = model.predict(many)
+        assert isinstance(found, np.ndarray) and found.tolist() == expected
+        assert found.dtype.kind == ("f" if isinstance(model, LinearRegression) else "i")
+    assert (model.predict(ROWS) == expected).mean() == 1.0                    # as users of scikit-learn count
+    none: Any
+    for none in ([], np.empty((0, 2))):
+        with pytest.raises(ValueError, match="X is empty: there is nothing to learn from or to predict"):
+            model.predict(none)
+    wrong: Any
+    for wrong in ([1.0, 2.0, 3.0], [[1.0], [2.0]], np.zeros((2, 3)), np.zeros((1, 2, 2))):
+        with pytest.raises(ValueError, match=r"predict\(\) takes 2 features, and X has the shape \("):
+            model.predict(wrong)
+    with pytest.raises((TypeError, ValueError)):
+        model.predict([[0.0, math.nan]])
+
+
+@pytest.mark.parametrize("make", [LinearRegression, LogisticRegression, Perceptron, lambda n: SoftmaxRegression(n, 2),
+                                  lambda n: OneVsRest(n, 2)])
+def test_one_feature_may_come_without_brackets(make: Callable[[int], Any]) -> None:
+    model = make(1)
+    assert np.ndim(model.predict(2.0)) == np.ndim(model.predict([2.0])) == 0
+    assert model.predict([2.0, 3.0]).shape == model.predict([[2.0], [3.0]]).shape == (2,)
+    assert model.predict([[2.0]]).shape == (1,)
+
+
+@pytest.mark.parametrize(("model", "rows", "expected"), PREDICTORS, ids=lambda x: type(x).__name__)
+def test_the_last_activation_of_a_model_is_its_prediction(model: Any, rows: list[list[float]], expected: list[Any]) -> None:
+    """ŷ of the lectures: z, σ(z), softmax(z), and the sign of the perceptron's score."""
+    z_of = np.array(rows)[:, 1:] @ [0.5, 1.5] + np.array(rows)[:, 0]
+    (x, y), (z,) = set_theta(model, rows).forward_pass([0.5, 1.5])
+    links: dict[str, Callable[[Any], Any]] = {
+        "LinearRegression": lambda z: z, "Perceptron": np.sign, "SoftmaxRegression": lambda z: np.exp(z) / np.exp(z).sum()}
+    assert numbers(x) == [0.5, 1.5] and numbers(z) == pytest.approx(list(z_of))
+    assert numbers(y) == pytest.approx(list(links.get(type(model).__name__, lambda z: 1 / (1 + np.exp(-z)))(z_of)))
+    output = model([0.5, 1.5])
+    assert numbers(output if isinstance(output, list) else [output]) == numbers(z)   # what it is trained on is the logit
 
 
 # ---- gates
@@ -209,7 +305,7 @@ def test_the_generated_mean_moves_to_the_datas() -> None:
 def test_each_model_names_its_output_unit() -> None:
     models: list[Any] = [LinearRegression(1), LogisticRegression(1), Perceptron(1), SoftmaxRegression(1, 2), OneVsRest(1, 2)]
     assert [output_unit(model.unit).distribution for model in models] == ["Gaussian", "Bernoulli", "Bernoulli", "multinoulli",
-                                                                         "multinoulli"]
+                                                                         "Bernoulli"]
 
 
 @pytest.mark.parametrize("model", [LinearRegression(2), LogisticRegression(2), Perceptron(2), SoftmaxRegression(2, 3),

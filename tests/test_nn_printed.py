@@ -74,7 +74,7 @@ def test_they_are_mappings() -> None:
     assert list(OUTPUT_UNITS) == ["binary", "discrete", "continuous", "arbitrary"]
     link, loss = output_unit("arbitrary")
     assert link(2.0) == 2.0 and loss.__name__ == "binary_cross_entropy_with_logits"
-    assert "GAN" in OUTPUT_UNITS["arbitrary"].unit and OUTPUT_UNITS["arbitrary"].curve is None
+    assert OUTPUT_UNITS["arbitrary"].name == "GAN" and OUTPUT_UNITS["arbitrary"].curve is None
 
 
 def test_what_a_row_says_is_text() -> None:

@@ -44,10 +44,10 @@ ARRAYS = ("autograd.arrays", "autograd.compiler.")   # what may load numpy at on
 PUBLIC = {   # what users import, as it was before the rooms were moved
     "autograd": (
         "Compiled PRIMITIVES Primitive TraceError Value acos acosh asin asinh atan atan2 atanh cbrt compile "
-        "compile_function cos cosh erf erfc errstate exp exp2 expm1 grad gradcheck heaviside hessian hvp hypot "
-        "jacobian jvp leaky_relu log log10 log1p log2 log_sigmoid log_softmax logsumexp maximum minimum no_grad "
-        "paths primitive relu sigmoid sign silu sin sinh softmax softplus sqrt step tan tanh topological value_and_grad vjp "
-        "where"),
+        "compile_function cos cosh erf erfc errstate exp exp2 expm1 grad gradcheck grads heaviside hessian hvp hypot "
+        "jacobian jvp leaky_relu log log10 log1p log2 log_sigmoid log_softmax logsumexp maximum minimum no_grad numbers "
+        "paths primitive relu sigmoid sign silu sin sinh softmax softplus sqrt step tan tanh topological value_and_grad values "
+        "vjp where"),
     "autograd.testing": (
         "Program assert_derivative assert_gradients assert_same expressions networks points primitives values"),
     "autograd.compiler": (

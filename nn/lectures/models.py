@@ -3,6 +3,7 @@
     X, y    n examples: rows of numbers x, and their targets
     θ       the parameters, θ₀ being the bias, the weight of x₀ = 1; they begin at 0
     z = θ·x what a model gives: a prediction, a logit, a score (several of them for several classes)
+    ŷ       what its output unit makes of z: z itself, σ(z), softmax(z); the last a of `forward_pass`
 
 Costs are sums over the examples, as in the lectures, so a good rate is smaller for more examples.
 """
@@ -12,18 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import count
 from operator import add
 from typing import Any, ClassVar
 
 import numpy as np
 
-from autograd import Value, log_sigmoid, no_grad, sigmoid, softmax
+from autograd import Value, log_sigmoid, no_grad, numbers, sigmoid, sign, softmax
 from autograd.conversion import bounded
+from autograd.structure import shape_of
 
 from ..checks import at_least_1
 from ..data.examples import Examples
+from ..labels import class_of
 from ..layers import Layer, Neuron
-from ..losses import binary_cross_entropy_with_logits, cross_entropy
+from ..losses import binary_cross_entropy_with_logits, cross_entropy, output_unit
 from ..module import Module
 from .networks import GAN, LeNet, gate
 
@@ -49,18 +53,65 @@ def descend(model: Module, cost: Callable[[], Value], rate: float, epochs: int) 
     return costs
 
 
-class LinearRegression(Neuron):
+class Predictor(Module):
+    """What the models share: what they predict, and the forward pass up to ŷ."""
+
+    nin: int
+    unit: ClassVar[str]   # of `nn.OUTPUT_UNITS`
+
+    @property
+    def output(self) -> str:
+        """The name of the output unit, of what `link` is."""
+        return output_unit(self.unit).name
+
+    def link(self, z: list[Value]) -> list[Value]:
+        """ŷ of the linear outputs."""
+        g = output_unit(self.unit).link
+        return g(z) if self.unit == "discrete" else [g(v) for v in z]
+
+    def forward_pass(self, x: Any) -> tuple[list[Any], list[Any]]:
+        """([x, ŷ], [z]), each a list of Values: z = θ·x, and what the output unit makes of it."""
+        (x, *_), z = super().forward_pass(x)
+        return [x, self.link(z[-1])], z
+
+    def decided(self, output: Any) -> Any:
+        """What is predicted of an output: a float, or a list of them."""
+        return class_of(output)
+
+    def predict(self, X: Any) -> Any:
+        """What the model decides, a class unless it is a regression: of one example x, or of n rows an array of shape (n,), as
+        scikit-learn's.
+
+        X   one example of `nin` numbers, or rows of them; of one feature a row may be a number, and [x] is one example
+        (`nn.predict` gives what the model computes: z.) ValueError for no rows, or rows of another size.
+        """
+        if shape_of(X) in ((self.nin,), () if self.nin == 1 else None):
+            with no_grad():
+                return self.decided(numbers(self(X)))
+        examples = Examples.of(X)
+        if examples.X.shape[1:] not in ((self.nin,), () if self.nin == 1 else None):
+            raise ValueError(f"{self.called()}.predict() takes {self.nin} feature{'s' * (self.nin != 1)}, and X has the shape "
+                             f"{examples.X.shape}: give one example, or a row for each")
+        with no_grad():
+            return np.array([self.decided(numbers(self(x))) for x in examples.rows()])
+
+
+class LinearRegression(Predictor, Neuron):
     """ŷ = b + w·x, for f = Σ (yᵢ − ŷᵢ)² (CS109B).
 
     >>> model = LinearRegression(1).closed_form([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-    >>> [round(t.data, 12) for t in model.theta]
-    [1.0, 2.0]
+    >>> [round(t.data, 12) for t in model.theta], round(model.predict([10.0]), 9)
+    ([1.0, 2.0], 21.0)
     """
 
     unit: ClassVar[str] = "continuous"
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
+
+    def decided(self, output: Any) -> Any:
+        """ŷ itself."""
+        return output
 
     def cost(self, X: Any, y: Any) -> Value:
         """f = Σ (yᵢ − ŷᵢ)²."""
@@ -77,18 +128,19 @@ class LinearRegression(Neuron):
         if x.shape[1] != self.nin:
             raise ValueError(f"{self.called()} takes {self.nin} features, and X has {x.shape[1]}")
         w = np.linalg.lstsq(x - x.mean(axis=0), t - t.mean(), rcond=None)[0]
-        b = t.mean() - w @ x.mean(axis=0)
-        self.load_state_dict({name: v for (name, _), v in zip(self.named_parameters(), [*w, b], strict=True)})
+        self.theta = [t.mean() - w @ x.mean(axis=0), *w]
         return self
 
 
-class LogisticRegression(Neuron):
-    """z = θ·x, the logit of ŷ = σ(z) = P(y = 1); for fit and metrics it gives z (all five lectures).
+class LogisticRegression(Predictor, Neuron):
+    """z = θ·x, the logit of ŷ = σ(z) = P(y = 1); for fit and metrics it gives z (all five lectures). Class 1 is where ŷ > ½.
 
     >>> model = LogisticRegression(1)
     >>> LL = model.ascend([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], rate=0.5, epochs=100)
     >>> model.probability([3.0]).data > 0.9, LL[-1] > LL[0]
     (True, True)
+    >>> model.predict([[0.5], [2.5]]), model.predict([2.5])
+    (array([0, 1]), 1)
     """
 
     unit: ClassVar[str] = "binary"
@@ -117,12 +169,15 @@ class LogisticRegression(Neuron):
         return descend(self, lambda: self.log_likelihood(X, y), -rate, epochs)
 
 
-class SoftmaxRegression(Layer):
+class SoftmaxRegression(Predictor, Layer):
     """z = Wx + b, the logits of ŷ = softmax(z): W of shape (c, p), b of shape (c,) for p features and c classes.
 
     >>> model = SoftmaxRegression(2, 3)
     >>> [p.data for p in model.probabilities([1.0, 2.0])] == [1 / 3] * 3, len(model.W), len(model.W[0])
     (True, 3, 2)
+    >>> model.b = [0.0, 0.5, 0.0]
+    >>> model.predict([1.0, 2.0])
+    1
     """
 
     unit: ClassVar[str] = "discrete"
@@ -130,16 +185,9 @@ class SoftmaxRegression(Layer):
     def __init__(self, nin: int, classes: int) -> None:
         super().__init__(nin, _classes(classes), init="zeros")
         self.classes = self.nout
-
-    @property
-    def W(self) -> list[list[Value]]:
-        """The weights, a row for each class."""
-        return [neuron.w for neuron in self.neurons]
-
-    @property
-    def b(self) -> list[Value]:
-        """The biases."""
-        return [row[0] for row in self.theta]
+        unit: Any
+        for unit in self.neurons:
+            unit.output = self.output   # a unit by itself has no link: softmax takes them all
 
     def probabilities(self, x: Any) -> list[Value]:
         """ŷ = softmax(z)."""
@@ -154,13 +202,13 @@ class SoftmaxRegression(Layer):
         return descend(self, lambda: self.cost(X, y), rate, epochs)
 
 
-class Perceptron(Neuron):
+class Perceptron(Predictor, Neuron):
     """The score θ·x, whose sign is the class ±1; trained by the batch rule of CS539.
 
-    >>> model = Perceptron(2)
-    >>> epochs = model.train([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, -1, -1, 1])
-    >>> [model.predict(x) for x in ([0, 0], [0, 1], [1, 0], [1, 1])]
-    [-1, -1, -1, 1]
+    >>> model, X, y = Perceptron(2), [[0, 0], [0, 1], [1, 0], [1, 1]], [-1, -1, -1, 1]
+    >>> epochs = model.train(X, y)
+    >>> numbers(model.theta), model.predict(X), model.predict([1, 1])
+    ([-0.75, 0.5, 0.5], array([-1, -1, -1,  1]), 1)
     """
 
     unit: ClassVar[str] = "binary"
@@ -168,35 +216,48 @@ class Perceptron(Neuron):
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
 
-    def predict(self, x: Any) -> int:
+    output = "sign"   # of the score
+
+    def link(self, z: list[Value]) -> list[Value]:
+        """The sign of the score."""
+        return [sign(v) for v in z]
+
+    def decided(self, output: Any) -> Any:
         """The class: 1 where θ·x > 0, else −1."""
-        with no_grad():
-            return 1 if self(x) > 0 else -1
+        return 1 if output > 0 else -1
 
-    def train(self, X: Any, y: Any, rate: float = 1.0, epsilon: float = 1e-6, max_epochs: int = 1000) -> int:
-        """Δ = the mean of y·x over the examples with y·(θ·x) ≤ 0 (x₀ = 1 included); θ += αΔ; until ‖Δ‖₂ < ε.
+    def train(self, X: Any, y: Any, rate: float = 1.0, epsilon: float = 1e-6, max_epochs: int = 1000,
+              normalize: bool = True) -> int:
+        """Δ = (1/n) Σ y·x over the examples with y·(θ·x) ≤ 0, x₀ = 1 included; θ += αΔ; until ‖Δ‖₂ < ε.
 
-        Gives the number of epochs. Where no line separates the classes the rule may go on for ever, a RuntimeError after
-        `max_epochs`, or stop where the y·x cancel, as at once for XOR. ValueError for labels that are not ±1.
+        rate, epsilon   α and ε;  n is the number of all examples
+        normalize       False leaves out the division by n: with α = 1, the fixed increment perceptron
+
+        Gives the number of epochs. It is gradient descent on the mean (or sum) of `perceptron_loss`, but for examples on the
+        line, θ·x = 0, which have no slope there and count as wrong here. Where no line separates the classes the rule may
+        go on for ever, a RuntimeError after `max_epochs`, or stop where the y·x cancel, as at once for XOR. ValueError for
+        labels that are not ±1.
         """
         examples = [([1.0, *(x if isinstance(x, list) else [x])], t) for x, t in Examples.of(X, y)]
         labels = {t for _, t in examples}
         if not labels <= {-1, 1}:
             raise ValueError(f"{self.called()}: the labels are {bounded(sorted(labels))}, and must be −1 and 1 "
                              "(of 0 and 1 give 2y − 1)")
-        for epoch in range(max_epochs):
+        n = len(examples) if normalize else 1
+        for epoch in count():
             with no_grad():
                 wrong = [[t * xi for xi in x] for x, t in examples if t * self(x[1:]) <= 0]
-            delta = [math.fsum(column) / len(wrong) for column in zip(*wrong, strict=True)] or [0.0]
+            delta = [math.fsum(column) / n for column in zip(*wrong, strict=True)] or [0.0]
             if math.hypot(*delta) < epsilon:
                 return epoch
-            for p, d in zip(self.theta, delta, strict=True):
-                p.data += rate * d
+            if epoch >= max_epochs:
+                break
+            self.theta = [p.data + rate * d for p, d in zip(self.theta, delta, strict=True)]
         raise RuntimeError(f"{self.called()} has {len(wrong)} of {len(examples)} examples on the wrong side after {max_epochs} "
                            "epochs: perhaps no line separates the classes; use LogisticRegression, or an MLP")
 
 
-class OneVsRest(Module):
+class OneVsRest(Predictor):
     """K logistic regressions, the k-th of class k against the rest; the largest logit is the class (CS539).
 
     >>> model = OneVsRest(1, 3)
@@ -205,26 +266,23 @@ class OneVsRest(Module):
     (0, 2)
     """
 
-    unit: ClassVar[str] = "discrete"
+    unit: ClassVar[str] = "binary"   # K of them
 
     def __init__(self, nin: int, classes: int) -> None:
         self.nin, self.classes = nin, _classes(classes)
         self.models = [LogisticRegression(nin) for _ in range(classes)]
 
-    def forward(self, x: Any) -> list[Value]:
+    def z(self, x: Any) -> list[Value]:
         """The K logits."""
-        return [model(x) for model in self.models]
+        return [model.z(x) for model in self.models]
 
-    def predict(self, x: Any) -> int:
-        """The class of the largest logit."""
-        with no_grad():
-            logits = [z.data for z in self(x)]
-        return max(range(len(logits)), key=logits.__getitem__)
+    def activated(self, z: Any) -> Any:
+        """The logits, as they are trained on."""
+        return z
 
     def cost(self, X: Any, y: Any) -> Value:
-        """The sum of all classifiers' losses; the targets are class indices."""
-        return _sum([binary_cross_entropy_with_logits(self(x), [float(k == t) for k in range(self.classes)])
-                     for x, t in Examples.of(X, y)])
+        """The sum of all classifiers' losses; the targets are class indices, or rows of K zeros and ones."""
+        return _sum([binary_cross_entropy_with_logits(self(x), t) for x, t in Examples.of(X, y)])
 
     def descend(self, X: Any, y: Any, rate: float = 0.1, epochs: int = 100) -> list[float]:
         """Gradient descent on the cost, which trains each classifier by itself; gives the cost before each step."""

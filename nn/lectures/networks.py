@@ -43,13 +43,7 @@ def gate(name: str) -> MLP:
     """
     if name not in GATES:
         raise ValueError(f"gate({name!r}): there are {', '.join(GATES)}")
-    thetas = GATES[name]
-    network = MLP(len(thetas[0][0]) - 1, [len(theta) for theta in thetas], "sigmoid", "sigmoid", init="zeros")
-    for layer, theta in zip(network.layers, thetas, strict=True):
-        for mine, given in zip(layer.theta, theta, strict=True):
-            for p, x in zip(mine, given, strict=True):
-                p.data = x
-    return network
+    return MLP.from_theta(GATES[name], "sigmoid", "sigmoid")
 
 
 class LeNet(Sequential):

@@ -31,7 +31,17 @@ from autograd.value import literal
 
 from ..data.examples import Batch, Examples
 from ..labels import OneHot, is_list
-from ..losses import LOSSES, Loss, cross_entropy, hinge, mse, nll, squared_error
+from ..losses import (
+    LOSSES,
+    Loss,
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    mse,
+    nll,
+    squared_error,
+)
 from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
 from .gradients import EagerDescent, loss_of, tell
@@ -43,6 +53,7 @@ _FEWEST, _MOST, _SOON = 2, 10, 30_000   # examples that are compared; nodes of a
 _WORTH, _IN_VAIN = 100, 10   # examples between two compilations that pay; how often there may be fewer
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
+_BINARY = (binary_cross_entropy, binary_cross_entropy_with_logits)   # of several outputs: each class against the rest
 Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it is compiled, else a list
 
 
@@ -315,9 +326,10 @@ def _first_places(y: Array) -> list[int]:
 
 def _encoded(loss: Loss, output: Any, y: Array) -> Array:
     """Targets as the compiled loss takes them: weights of classes for the cross-entropies, a class for the hinge."""
-    if loss in (cross_entropy, nll) and y.ndim == 1:
+    several = is_list(output) and len(output) > 1
+    if y.ndim == 1 and (loss in (cross_entropy, nll) or (several and loss in _BINARY)):
         y = y[:, None] == np.arange(len(output))
-    elif loss is hinge and y.ndim > 1 and is_list(output) and len(output) > 1:
+    elif loss is hinge and y.ndim > 1 and several:
         y = y.argmax(axis=1)
     return np.asarray(y, dtype=np.float64)
 

@@ -90,7 +90,7 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     state = TrainingState(model, made, _schedule(schedule, made), History(loss_name=loss_name), whole("fit(epochs)", epochs, 0),
                           generator, rng_state(generator), tuple(told))
     l2 = not_negative("fit(l2)", l2)
-    metric = metrics_by_name(metrics, model)
+    metric = metrics_by_name(metrics, model, examples)
     if resume is not None:
         resume_from(resume, state)
     train, held = _held_out(validation, examples, state)

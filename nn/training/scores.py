@@ -13,6 +13,7 @@ from autograd import errstate, no_grad
 from autograd.conversion import bounded
 
 from ..data.examples import Examples
+from ..labels import class_of
 from ..losses import LOSSES, OUTPUT_UNITS, Loss
 from ..module import Module
 from .compilation import CompiledDescent, eager_forward, forward, plain
@@ -26,7 +27,8 @@ Metric = Callable[[list[Any], list[Any]], float]   # (outputs, targets) → a nu
 def predict(model: Module, X: Any) -> list[Any]:
     """The model's output for every row of X, as a float or a list of floats; nothing is recorded.
 
-    Of many rows it is computed by a compiled graph, if the model has one for all rows: to 1e-12 the same numbers.
+    (What a model computes may be a logit; the lectures' models say its class: `model.predict(X)`.) Of many rows it is
+    computed by a compiled graph, if the model has one for all rows: to 1e-12 the same numbers.
 
     >>> from nn import LinearRegression
     >>> predict(LinearRegression(2), [[1.0, 2.0], [3.0, 4.0]])
@@ -45,7 +47,8 @@ def choose_loss(model: Module, examples: Examples, loss: str | Loss = "auto") ->
 
     "auto" takes the output unit that the model says (`unit`), else it is told by the outputs and targets: one output
     and only 0 and 1 → binary, several outputs and class indices or one-hot rows → discrete, else continuous. Its loss is
-    that of `OUTPUT_UNITS`, for logits; binary_cross_entropy if the model ends in a sigmoid.
+    that of `OUTPUT_UNITS`, for logits. A model that ends in sigmoids asks one yes or no of each output: its loss is
+    binary_cross_entropy, summed over them (CS539's one-vs-rest), for rows of any zeros and ones too.
     """
     with no_grad(), errstate(invalid="ignore", divide="ignore"):
         output = plain(model(examples.row(0)))
@@ -57,10 +60,11 @@ def choose_loss(model: Module, examples: Examples, loss: str | Loss = "auto") ->
                              "count classes from 0, and give the model one output for each")
         examples = replace(examples, y=y.astype(np.int64))
     if loss == "auto":
-        binary = width == 1 and y.ndim == 1 and bool(((y == 0) | (y == 1)).all())
+        sigmoids, bits = ends_in_sigmoid(model), bool(((y == 0) | (y == 1)).all())
+        binary = bits and (y.ndim == 1 if width == 1 else sigmoids and y.shape[1:] == (width,))
         discrete = classes or (width > 1 and examples.one_hot(width))
         unit = getattr(model, "unit", "binary" if binary else "discrete" if discrete else "continuous")
-        loss = "binary_cross_entropy" if unit == "binary" and ends_in_sigmoid(model) else OUTPUT_UNITS[unit].loss
+        loss = "binary_cross_entropy" if sigmoids and unit != "continuous" else OUTPUT_UNITS[unit].loss
     if isinstance(loss, str):
         if loss not in LOSSES:
             raise ValueError(f"fit(loss={bounded(loss)}): there are auto, {', '.join(LOSSES)}, or give a function")
@@ -75,17 +79,18 @@ def ends_in_sigmoid(model: Module) -> bool:
     return getattr(model, "output", getattr(model, "activation", None)) in ("sigmoid", "logistic")
 
 
-def metrics_by_name(metrics: Sequence[str] | Mapping[str, Metric] | None, model: Module) -> dict[str, Metric]:
+def metrics_by_name(metrics: Sequence[str] | Mapping[str, Metric] | None, model: Module, examples: Examples
+                    ) -> dict[str, Metric]:
     """{name: function}; "accuracy" is known by its name."""
     if isinstance(metrics, Mapping):
         return dict(metrics)
     for name in metrics or ():
         if name != "accuracy":
             raise ValueError(f"fit(metrics=[{bounded(name)}]): by name there is 'accuracy'; give others as {{name: function}}")
-    threshold = 0.5 if ends_in_sigmoid(model) else 0.0
+    several, threshold = _several(examples), 0.5 if ends_in_sigmoid(model) else 0.0
 
     def accuracy_of(outputs: list[Any], y: list[Any]) -> float:
-        return _agreement([_class(output, threshold) for output in outputs], y)
+        return _agreement(outputs, y, threshold, several)
     return {"accuracy": accuracy_of} if metrics else {}
 
 
@@ -122,7 +127,7 @@ def accuracy(model: Module, X: Any, y: Any, threshold: float | None = None) -> f
 
     Several outputs: the class is the largest output's; targets are indices or one-hot rows. One output: the class
     is 1 where it exceeds `threshold`: by default ½ if the model ends in a sigmoid, else 0, as for a logit; targets are
-    0 and 1, or −1 and 1.
+    0 and 1, or −1 and 1. Several outputs and rows of any zeros and ones: every output must be on the right side of it.
 
     >>> from nn import gate
     >>> accuracy(gate("XNOR"), [[0, 0], [0, 1], [1, 0], [1, 1]], [1, 0, 0, 1])
@@ -130,7 +135,7 @@ def accuracy(model: Module, X: Any, y: Any, threshold: float | None = None) -> f
     """
     examples = Examples.of(X, y)
     threshold = threshold if threshold is not None else 0.5 if ends_in_sigmoid(model) else 0.0
-    return _agreement([_class(output, threshold) for output in listed(outputs(model, examples))], examples.y.tolist())
+    return _agreement(listed(outputs(model, examples)), examples.y.tolist(), threshold, _several(examples))
 
 
 def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], classes: int) -> list[list[int]]:
@@ -155,13 +160,17 @@ def listed(found: Any) -> list[Any]:
     return list(found.tolist() if isinstance(found, np.ndarray) else found)
 
 
-def _class(output: Any, threshold: float) -> int:
-    if isinstance(output, list):
-        return max(range(len(output)), key=output.__getitem__)
-    return int(output > threshold)
+def _several(examples: Examples) -> bool:
+    """Whether the targets are rows of zeros and ones, any number of them ones."""
+    y = examples.y
+    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all()) and not examples.one_hot(y.shape[1])
 
 
-def _agreement(predicted: Sequence[int], y: Sequence[Any]) -> float:
-    """The share of classes that are those of the targets."""
-    truth = [_class(t, 0.0) if isinstance(t, list) or t < 0 else t for t in y]
-    return sum([p == t for p, t in zip(predicted, truth, strict=True)]) / len(truth)
+def _agreement(outputs: Sequence[Any], y: Sequence[Any], threshold: float, several: bool) -> float:
+    """The share of outputs that say what the targets do."""
+    if several:
+        right = [[x > threshold for x in output] == [t > 0 for t in row] for output, row in zip(outputs, y, strict=True)]
+    else:
+        right = [class_of(output, threshold) == (class_of(t) if isinstance(t, list) or t < 0 else t)
+                 for output, t in zip(outputs, y, strict=True)]
+    return sum(right) / len(right)
