@@ -332,7 +332,7 @@ direction = Primitive("direction", value=_direction, domain=POSITIVE,   # a cosi
                       array=_direction_array,
                       partials=lambda y, a, b: (direction(b, a) * (direction(b, a) / hypot(a, b)),
                                                 -y * (direction(b, a) / hypot(a, b))),
-                      latex=r"\frac{{{0}}}{{\sqrt{{{0:8}^{{2}} + {1:8}^{{2}}}}}}", text="{0:2}/√({0:8}² + {1:8}²)", binds=2)
+                      latex=r"\frac{{{0}}}{{\sqrt{{{0:9}^{{2}} + {1:9}^{{2}}}}}}", text="{0:2}/√({0:9}² + {1:9}²)", binds=2)
 
 # Exponentials and logarithms.
 exp2 = Primitive("exp2", symbol="2ˣ", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
@@ -364,7 +364,8 @@ softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) +
 logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
                       array=_logsumexp_array)
 surprisal = Primitive("surprisal", value=_nan_first(_surprisal), partials=lambda y, *xs: _surprisal_slopes(xs),
-                      array=_surprisal_array)   # −log of the softmax: log Σ exp(z − x) of x and the others
+                      array=_surprisal_array, latex=r"-\log \operatorname{{softmax}}({0})_1", text="−log softmax({0})₁",
+                    binds=2)   # −log of the softmax: log Σ exp(z − x) of x and the others
 share = Primitive("share", value=lambda a, b: a / (a + b), array=lambda xp, a, b: a / (a + b), domain=POSITIVE,
                   partials=_share_slopes, pole=lambda a, b: math.copysign(math.inf, a) if a and a == a else math.nan,
                   latex=r"\frac{{{0}}}{{{0:1} + {1:1}}}", text="{0:2}/({0:1} + {1:1})", binds=2,
@@ -410,7 +411,8 @@ strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0,
                        pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
                        advice="division by zero; keep the divisor away from 0")
 shift = Primitive("shift", flat=True, kink=_ties, value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
-                  partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
+                  partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array,
+                  latex=r"\max({0})", text="max({0})")
 
 # Whole numbers, and what is left; of Python's floats // and % have the same bits.
 floor = Primitive("floor", flat=True, value=_whole(math.floor), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.floor(x),
@@ -446,16 +448,16 @@ acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / semicircle
 atan = Primitive("atan", value=math.atan, partials=lambda y, x: (cauchy(x),), array=lambda xp, x: xp.arctan(x),
                  latex=r"\arctan {0:9}", text="atan {0:9}", binds=8)
 semicircle = Primitive("semicircle", value=lambda x: math.sqrt((1 - x) * (1 + x)), partials=lambda y, x: (-x / y,), domain=UNIT,
-                       array=lambda xp, x: xp.sqrt((1 - x) * (1 + x)), latex=r"\sqrt{{1 - {0:8}^{{2}}}}", text="√(1 − {0:8}²)",
+                       array=lambda xp, x: xp.sqrt((1 - x) * (1 + x)), latex=r"\sqrt{{1 - {0:9}^{{2}}}}", text="√(1 − {0:9}²)",
                        binds=8, symbol="√(1 − x²)", advice="it needs a number from -1 to 1")
 cauchy = Primitive("cauchy", value=_cauchy, partials=lambda y, x: (-2 * y * strong_mul(y, x),),
-                   array=lambda xp, x: _cauchy(x), latex=r"\frac{{1}}{{1 + {0:8}^{{2}}}}", text="1/(1 + {0:8}²)", binds=2,
+                   array=lambda xp, x: _cauchy(x), latex=r"\frac{{1}}{{1 + {0:9}^{{2}}}}", text="1/(1 + {0:9}²)", binds=2,
                    symbol="1/(1 + x²)")
 atan2 = Primitive("atan2", value=math.atan2, array=lambda xp, a, b: xp.arctan2(a, b), domain=POSITIVE,
                   partials=lambda y, a, b: (inversion(b, a), -inversion(a, b)))
 inversion = Primitive("inversion", value=_inversion, array=_inversion_array, domain=POSITIVE,
                       partials=lambda y, a, b: _inverted(a, b),
-                      latex=r"\frac{{{0}}}{{{0:8}^{{2}} + {1:8}^{{2}}}}", text="{0:2}/({0:8}² + {1:8}²)", binds=2,
+                      latex=r"\frac{{{0}}}{{{0:9}^{{2}} + {1:9}^{{2}}}}", text="{0:2}/({0:9}² + {1:9}²)", binds=2,
                       advice="the point (0, 0) has no inverse")
 sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), array=lambda xp, x: xp.sinh(x),
                  overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:9}", text="sinh {0:9}", binds=8)

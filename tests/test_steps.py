@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
 from autograd.steps import steps
 from viz import table, to_ascii
-from viz.formulas.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
+from viz.formulas.algebra import TooLong, simplify, written
+from viz.formulas.expressions import Atom, Call, Expr, Symbol
 from viz.formulas.notation import HTML, LATEX, TEXT, formula, width
 
 HOSTILE = [
@@ -141,7 +142,7 @@ FORMULAS: dict[str, Callable[..., Value]] = {
     "√(a·b)": lambda a, b: (a * b).sqrt(),
     "a^b": lambda a, b: a**b,
     "1/a²": lambda a, b: a**-2,
-    "logsumexp(a, b)": logsumexp,
+    "log(e^a + e^b)": logsumexp,
 }
 
 
@@ -252,15 +253,13 @@ def evaluate(e: Expr, values: dict[str, float]) -> float:
     def power(atom: Atom, n: float) -> float:
         if isinstance(atom, Symbol):
             x = values[atom.name]
-        elif isinstance(atom, Number):
-            x = atom.x
         elif isinstance(atom, Call):
             x = atom.op.ieee(*[evaluate(a, values) for a in atom.args])
         else:
-            x = sum(c * math.prod(power(a, m) for a, m in factors) for c, factors in atom.terms)
-        return primitive("pow").ieee(x, n)
+            x = sum(float(c) * math.prod(power(a, m) for a, m in factors) for c, factors in atom.terms)
+        return primitive("pow").ieee(x, float(n))
 
-    return sum(c * math.prod(power(a, m) for a, m in factors) for c, factors in e.terms)
+    return sum(float(c) * math.prod(power(a, m) for a, m in factors) for c, factors in e.terms)
 
 
 @settings(max_examples=300)

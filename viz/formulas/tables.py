@@ -15,12 +15,13 @@ from functools import reduce
 from operator import mul
 from typing import TYPE_CHECKING, Any, overload
 
-from autograd import Value
+from autograd import Value, topological
+from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
 from autograd.steps import Partial, Step, Steps, steps
 
-from .algebra import Expr, TooLong, simplify, total, written
+from .algebra import Expr, Product, TooLong, calls, has_factor, names_for, renamed, shortest, simplify, symbol, total, written
 from .algebra import number as plain
 from .notation import HTML, LATEX, TEXT, Style, Term, formula, to_ascii, width
 
@@ -31,6 +32,7 @@ MODES = ("forward", "backward", "both")
 _CELL, _RULE = "text-align: left; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0", "border-bottom: 1px solid"
 _TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
+ACTIVATIONS = (p.sigmoid, p.tanh, p.share)   # whose slope is told by their value
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
 
@@ -174,7 +176,7 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, mode: str = "bo
     wrt, rows   which variables and rows, as in `autograd.steps.steps`
     mode        "forward", "backward" or "both"
     digits      significant digits of the decimals, 1 to 17
-    limit       ValueError if there are more rows, or paths: nobody reads them
+    limit       ValueError if there are more rows, or paths, or factors of a path: nobody reads them
     note        a sentence that is shown below
 
     >>> from autograd import log
@@ -218,9 +220,10 @@ def _path_tables(found: Sequence[Paths], digits: int, limit: int, note: str) -> 
     for each in found:
         if not isinstance(each, Paths):
             raise TypeError(f"table() got a list with {bounded(each)}: it takes a Value, or what autograd.paths gives")
-        if len(each) > limit:
-            raise ValueError(f"the table has {len(each)} paths, more than limit={limit}: list the paths to an intermediate "
-                             "Value, or raise limit=")
+        longest = max([len(path.factors) for path in each], default=0)
+        if max(len(each), longest) > limit:
+            raise ValueError(f"the table has {len(each)} path{'s' * (len(each) != 1)}, of up to {longest} factors, and limit="
+                             f"{limit}: list the paths to an intermediate Value, name the nodes that matter, or raise limit=")
     return PathTables(tuple([_Typesetter(each.steps, digits).paths(each) for each in found]), note, paths=tuple(found))
 
 
@@ -232,17 +235,38 @@ class _Typesetter:
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
         self.root = found.names.get(found.root, "L")
+        self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
+        self.known = {step.node: names_for(self.names, step.node) for step in found.rows
+                      if step.node.label is not None or step.node.op in ACTIVATIONS}
 
     def variable(self, step: Step) -> Cell:
         """The row's formula in terms of the rows before it."""
-        return lambda style: formula(step.node, self._others(step), style)
+        others = self._others(step)
+        if any([u.op is p.shift for u in topological(step.node, stop=others)]):   # it cancels
+            e = _short(lambda: simplify(step.node, others))
+            if e is not None:
+                return _expr(e)
+        return lambda style: formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
-        """The local partial in terms of the rows before it."""
-        return _simple(partial.formula, self._others(step))
+        """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
+        others = self._others(step)
+        found = _short(lambda: simplify(partial.formula, others, known=self._known(step)))
+        with_own = _short(lambda: simplify(partial.formula, others, known=self._known()))
+        return _expr(with_own if with_own is not None and self._in_own_terms(step, with_own) else found)
+
+    def _in_own_terms(self, step: Step, e: Expr) -> bool:
+        """Whether it is p·(1 − p), or of an activation's row at all in names only."""
+        complement = plain(1.0) + plain(-1.0) * symbol(step.name)
+        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e)))
 
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
+
+    def _known(self, but: Step | None = None) -> dict[Product, Expr]:
+        """What products of factors are in terms of the rows' names, longer ones first."""
+        found = [item for v, known in self.known.items() if but is None or v is not but.node for item in known.items()]
+        return dict(sorted(found, key=lambda item: -len(item[0][1])))
 
     def partials(self) -> Table:
         rows: list[tuple[Cell, ...]] = []
@@ -252,9 +276,10 @@ class _Typesetter:
                 rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
                              _simple(partial.formula, self.leaves)))
                 name = variable = _text("")
-        for x, product in zip(self.steps.variables, self._products(), strict=True):
-            if product is not None:
-                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]), _text(""), _expr(product)))
+        for x, named, product in zip(self.steps.variables, self._in_names(), self._products(), strict=True):
+            if product is not None or named is not None:
+                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]),
+                             _text("") if named in (None, product) else _expr(named), _expr(product)))
         head = ("row", "variable", "partial", "derivative")
         return Table("Partial derivatives", (*map(_text, head), _list("in terms of", list(self.leaves.values()))), tuple(rows))
 
@@ -271,7 +296,7 @@ class _Typesetter:
 
     def backward(self) -> Table:
         running = self._running_adjoints()
-        rows = [(_symbol(self.names[x]), self._both(plain(x.data), x.data), _text(""), _text(""), self._both(running.get(x), g))
+        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), _text(""), _text(""), self._both(running.get(x), g))
                 for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
         for step in self.steps.rows:
             for i, cells in enumerate(self._values(step)):
@@ -291,7 +316,8 @@ class _Typesetter:
             rows.append((_arrows(found.names(path)), _side_by_side(factors), _side_by_side(values),
                          self._both(exact, path.product)))
         x = found.variable
-        closed, exact = (self._products()[0], self._running_adjoints().get(x)) if rows else (plain(0.0), None)
+        exact = self._running_adjoints().get(x) if rows else None
+        closed = (self._in_names()[0] or self._products()[0]) if rows else plain(0.0)
         rows.append((_ratio("d", self.root, self.names[x]), _expr(closed), _text("sum"), self._both(exact, found.derivative)))
         head = tuple(map(_text, ("path", "factors", "values", "product")))
         return Table("Paths: the product of the partials along each, and the sum over the paths", head, tuple(rows))
@@ -322,7 +348,20 @@ class _Typesetter:
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
         running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, self.leaves)))
-        return [running.get(x) for x in self.steps.variables]
+        return [_renamed(running.get(x), {}) for x in self.steps.variables]
+
+    def _in_names(self) -> list[Expr | None]:
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        products = self._products()
+        if self.labelled:
+            names = self.leaves | {v: self.names[v] for v in self.labelled}
+        elif None in products:
+            names = self.names
+        else:
+            return [None] * len(products)
+        known = self._known()
+        running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, names, known=known)))
+        return [_renamed(running.get(x), known) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
@@ -342,7 +381,7 @@ class _Typesetter:
             if exact is None or exact.number() is not None:
                 return short
             text = written(exact, TEXT)
-            if len(text) > 34 or re.search(r"\.\d{8}", text):   # too long, or decimals anyway
+            if "…" in text or len(text) > 34 or re.search(r"\.\d{8}", text):   # too long, or decimals anyway
                 return short
             return f"{written(exact, style)} = {short}"
         return cell
@@ -361,7 +400,11 @@ def _ratio(d: str, of: str, by: str) -> Cell:
 
 def _sum(pairs: Sequence[tuple[Expr | None, Expr | None]]) -> Expr | None:
     """Σ a·b; None if a part is unknown or the result too long."""
-    return _short(lambda: total([_known(a) * _known(b) for a, b in pairs]))
+    return _short(lambda: shortest(total([_known(a) * _known(b) for a, b in pairs])))
+
+
+def _renamed(e: Expr | None, known: Mapping[Product, Expr]) -> Expr | None:
+    return _short(lambda: renamed(_known(e), known))
 
 
 def _known(e: Expr | None) -> Expr:
@@ -391,8 +434,8 @@ def _list(words: str, names: Sequence[str]) -> Cell:
                           + ", ".join([style.symbol(n) if n != "…" else n for n in shown]))
 
 
-def _simple(v: Value, names: Mapping[Value, str]) -> Cell:
-    return _expr(_short(lambda: simplify(v, names)))
+def _simple(v: Value, names: Mapping[Value, str], known: Mapping[Product, Expr] | None = None) -> Cell:
+    return _expr(_short(lambda: simplify(v, names, known=known)))
 
 
 def _expr(e: Expr | None) -> Cell:
@@ -400,7 +443,7 @@ def _expr(e: Expr | None) -> Cell:
 
 
 def _times(factors: Sequence[Expr | None]) -> Expr | None:
-    return _short(lambda: reduce(mul, map(_known, factors), plain(1.0)))
+    return _short(lambda: shortest(reduce(mul, map(_known, factors), plain(1.0))))
 
 
 def _arrows(names: Sequence[str]) -> Cell:
@@ -417,5 +460,7 @@ def _side_by_side(factors: Sequence[Cell]) -> Cell:
     """A product whose factors stay as they are, each in brackets unless it is a symbol, a function or a power."""
     def cell(style: Style) -> str:
         terms = [t if isinstance(t := factor(style), Term) else style.term(t) for factor in factors]
-        return style.product([style.term(f"{t:8}") for t in terms] if len(terms) > 1 else terms or [style.number(1.0)])
+        if len(terms) > 1:
+            terms = [t if t.binds >= 8 else style.term(style.bracketed(t)) for t in terms]
+        return style.product(terms or [style.number(1.0)])
     return cell
