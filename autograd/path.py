@@ -82,9 +82,9 @@ def paths(y: Value, z: Value | Sequence[Value], rows: str = "auto", limit: int =
     rows    which nodes the paths go along, as in `autograd.steps.steps`: those that are rows of the ξ table
     limit   ValueError if there are more paths, with their number: it doubles wherever two ways meet
 
-    Products sum to `derivative`, the number that `grad` gives, up to rounding. Zeros and
-    infinities meet along a path as they do in a sweep (zeros.py), from y down; FloatingPointError where the sweep cancels what
-    the paths, one by one, make infinite, and else as `grad`.
+    Products sum to `derivative`, the number that `grad` gives, up to rounding. Zeros and infinities meet along a path as they
+    do in a sweep (zeros.py), from y down; FloatingPointError where the sweep cancels what the paths, one by one, make
+    infinite, and else as `grad`.
 
     >>> from autograd import exp
     >>> x = Value(2.0, label="x")
@@ -105,11 +105,13 @@ def paths(y: Value, z: Value | Sequence[Value], rows: str = "auto", limit: int =
 
 def _paths(y: Value, z: Value, rows: str, limit: int) -> Paths:
     found = _named(steps(y, [z], rows), rows)
+    [z] = found.variables
     n = _count(found, z)
     if n > limit:
         raise ValueError(f"there are {n if n < MOST else 'more than 10**30'} paths from {bounded(found.names[z])} to "
-                         f"{bounded(found.names[y])}, more than limit={limit}: grad() sums over them without listing any; name "
-                         "the nodes that matter and use rows='named', list the paths to an intermediate Value, or raise limit=")
+                         f"{bounded(found.names[found.root])}, more than limit={limit}: grad() sums over them without listing "
+                         "any; name the nodes that matter and use rows='named', list the paths to an intermediate Value, or "
+                         "raise limit=")
     listed = tuple(_listed(found, z))
     [derivative] = found.gradient
     if math.isnan(sum([path.product for path in listed])) and not math.isnan(derivative):
