@@ -175,6 +175,13 @@ def test_every_printed_factor_is_its_number() -> None:
             assert value(last[1], numbers) == pytest.approx(value(last[3].rpartition(" = ")[2], {}), rel=1e-12)
 
 
+def test_the_table_ends_in_the_lectures_line() -> None:
+    L, W, p = lecture()
+    p.label = "p"
+    *_, last = table(paths(L, W)).text().split("\n")
+    assert [cell.strip() for cell in last.split("│")][:3] == ["dL/dW", "(p − y)·X", "sum"]
+
+
 def test_the_table_as_text() -> None:
     x = Value(2.0, label="x")
     assert table(paths(log(x * x) + x, x)).text() == """\

@@ -317,8 +317,9 @@ class _Typesetter:
                          self._both(exact, path.product)))
         x = found.variable
         exact = self._running_adjoints().get(x) if rows else None
-        closed = (self._in_names()[0] or self._products()[0]) if rows else plain(0.0)
-        rows.append((_ratio("d", self.root, self.names[x]), _expr(closed), _text("sum"), self._both(exact, found.derivative)))
+        closed = [e for e in (*self._in_names(), *self._products()) if e is not None] if rows else [plain(0.0)]
+        rows.append((_ratio("d", self.root, self.names[x]), _expr(min(closed, key=lambda e: e.size, default=None)),
+                     _text("sum"), self._both(exact, found.derivative)))
         head = tuple(map(_text, ("path", "factors", "values", "product")))
         return Table("Paths: the product of the partials along each, and the sum over the paths", head, tuple(rows))
 
