@@ -22,18 +22,22 @@ from .value import Value
 if TYPE_CHECKING:
     from .compiler import Compiled, TraceError, compile_function
     from .compiler import compile as compile  # not in __all__: Python has a function of this name
+    from .path import paths
 
 __all__ = [  # noqa: PLE0604
     "PRIMITIVES", "Compiled", "Primitive", "TraceError", "Value", "compile_function", "errstate", "grad",
-    "gradcheck", "grads", "hessian", "hvp", "jacobian", "jvp", "no_grad", "numbers", "primitive", "topological",
+    "gradcheck", "grads", "hessian", "hvp", "jacobian", "jvp", "no_grad", "numbers", "paths", "primitive", "topological",
     "value_and_grad", "values", "vjp",
     *functions.__all__,
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The compiler is loaded when it is asked for."""
+    """The compiler, and the listing of paths, are loaded when they are asked for."""
     if name in ("Compiled", "TraceError", "compile", "compile_function"):
         from . import compiler
         return getattr(compiler, name)
+    if name == "paths":
+        from .path import paths
+        return paths
     raise AttributeError(f"module 'autograd' has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """Text → Values, safely: a parser of its own, which knows numbers, names, the operators and this project's functions.
 
+    text     { name = sum ; } sum               the definitions first, each used only after it; then the expression
     sum      product { (+|−) product }          product   unary { (*|/|//|%) unary }
     unary    { + | − } power                    power     atom [ ** unary ]
     atom     number | name | function(sum, …) | ( sum )
@@ -37,6 +38,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
                     r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|//|[-+*/%(),−·×]))")
+_DEFINED = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)")
+_DEFINES = -1   # stands in a program where an operation has the number of its arguments
 _PLAIN = {"−": "-", "·": "*", "×": "*"}
 _BINARY = {"+": (1, operator.add), "-": (1, operator.sub), "*": (2, operator.mul), "/": (2, operator.truediv),
            "//": (2, operator.floordiv), "%": (2, operator.mod), "**": (4, operator.pow)}
@@ -55,26 +58,50 @@ class ExpressionError(ValueError):
 
 
 class Expression:
-    """A parsed expression: `text`, the `names` of its variables in order of appearance, and `evaluate`."""
+    """A parsed expression: `text`, the `names` of its variables and its `definitions`, in order of appearance; `evaluate`."""
 
     def __init__(self, text: str, program: list[tuple[Any, int, int]]) -> None:
         self.text, self._program = text, program
-        self.names = tuple(dict.fromkeys([what for what, _, _ in program if isinstance(what, str)]))
+        self._defined = {what: at for what, n, at in program if n == _DEFINES}
+        self.definitions = tuple(self._defined)
+        names = dict.fromkeys([what for what, _, _ in program if isinstance(what, str)])
+        self.names = tuple([name for name in names if name not in self._defined])
+
+    def place(self, name: str) -> int:
+        """Where the definition of `name` stands in the text."""
+        return self._defined[name]
+
+    def check_given(self, name: str) -> None:
+        """ExpressionError, at the definition, if the name of a value that is given is defined here."""
+        if name in self._defined:
+            raise ExpressionError(f"{bounded(name)} is defined here, and was given a value too: leave out one of them",
+                                  self.text, self.place(name))
 
     def evaluate(self, values: Mapping[str, Value]) -> Value:
         """The Value of the expression; what has no variable in it is computed as plain numbers.
 
-        ExpressionError for a name without a value (pi and e have theirs) and where an operation has no number.
+        A definition's name becomes the label of what it computes, so that it is a row of the ξ table.
+        ExpressionError for a name without a value (pi and e have theirs) or with two, and where an operation has no number.
 
         >>> parse("x**2 + 1").evaluate({"x": Value(3.0)}).data
         10.0
+        >>> parse("p = x**2; p + p").evaluate({"x": Value(3.0)}).args[0].label
+        'p'
         """
+        for name in values:
+            self.check_given(name)
         stack: list[Any] = []
+        known: dict[str, Any] = dict(values)
+        given = set(values.values())
         for what, n, at in self._program:
-            if isinstance(what, str):
-                if what not in values and what not in CONSTANTS:
+            if n == _DEFINES:
+                y = known[what] = stack.pop()
+                if isinstance(y, Value) and y.args and y.label is None and y not in given:   # p = x names nothing new
+                    y.label = what
+            elif isinstance(what, str):
+                if what not in known and what not in CONSTANTS:
                     raise ExpressionError(f"{what!r} has no value: add {what}=…", self.text, at)
-                stack.append(values.get(what, CONSTANTS.get(what)))
+                stack.append(known.get(what, CONSTANTS.get(what)))
             elif n == 0:
                 stack.append(what)
             else:
@@ -109,6 +136,8 @@ def parse(text: str) -> Expression:
 
     >>> parse("log(1/(1 + exp(-W*X)))").names
     ('W', 'X')
+    >>> parse("p = 1/(1 + exp(-W*X)); -(y*log(p) + (1-y)*log(1-p))").definitions
+    ('p',)
     >>> parse("__import__('os')")
     Traceback (most recent call last):
     autograd.expression.ExpressionError: '__import__' is no function here
@@ -117,11 +146,60 @@ def parse(text: str) -> Expression:
     """
     if len(text) > LONGEST:
         raise ExpressionError(f"the expression has {len(text)} characters, {LONGEST} are allowed", text, LONGEST)
-    program: list[tuple[Any, int, int]] = []       # (a number, name or function; how many arguments; place in the text)
+    program: list[tuple[Any, int, int]] = []
+    used: dict[str, int] = {}      # every name, and where it stands first
+    defined: set[str] = set()
+    start = 0
+    for end in [*[i for i, c in enumerate(text) if c == ";"], len(text)]:
+        definition = _DEFINED.match(text, start, end)
+        if definition:
+            _check_definition(definition[1], definition.start(1), defined, text)
+        elif not text[start:end].strip() and (defined or end < len(text)):
+            raise ExpressionError("a definition is missing before this ';'" if end < len(text) else
+                                  "the expression is missing after the definitions", text, end)
+        part = _postfix(text, definition.end() if definition else start, end)
+        for what, _, at in part:
+            if isinstance(what, str):
+                used.setdefault(what, at)
+        program += part
+        if definition:
+            name = definition[1]
+            if name in used:
+                raise ExpressionError(f"{bounded(name)} is used before it is defined", text, used[name])
+            if end == len(text):
+                raise ExpressionError(f"no expression follows the definition of {bounded(name)}: add one after a ';' (a "
+                                      "variable's number is an argument of its own)", text, end)
+            program.append((name, _DEFINES, definition.start(1)))
+            defined.add(name)
+        elif not text[end + 1:].strip() and end < len(text):
+            raise ExpressionError("nothing follows this ';': leave it out", text, end)
+        elif end < len(text):
+            raise ExpressionError("only definitions, p = …, stand before a ';'", text, end - len(text[start:end].lstrip()))
+        start = end + 1
+    found = Expression(text, program)
+    for name in found.definitions:
+        if name not in used:
+            raise ExpressionError(f"{bounded(name)} is defined and not used", text, found.place(name))
+    return found
+
+
+def _check_definition(name: str, place: int, defined: set[str], text: str) -> None:
+    """Refuse a name that means something else already."""
+    if name in defined:
+        raise ExpressionError(f"{bounded(name)} is defined twice", text, place)
+    if name in CONSTANTS or _function(name):
+        raise ExpressionError(f"{bounded(name)} is a {'constant' if name in CONSTANTS else 'function'}: give the definition "
+                              "another name", text, place)
+
+
+def _postfix(text: str, start: int, end: int) -> list[tuple[Any, int, int]]:
+    """The sum that text[start:end] says, arguments before what is computed of them: each a number, name or function, how
+    many arguments it has, and its place in the text."""
+    program: list[tuple[Any, int, int]] = []
     pending: list[tuple[str, int, Any, int]] = []  # (sign, precedence, function, place), waiting for what is right of it
     counts: list[int] = []                         # arguments so far of each open bracket
     operand = False                                # whether what stands directly left is a complete operand
-    at = 0
+    at = start
 
     def flush(precedence: int) -> None:
         while pending and pending[-1][0] != "(" and pending[-1][1] >= precedence:
@@ -131,7 +209,7 @@ def parse(text: str) -> Expression:
     def fail(message: str, place: int) -> ExpressionError:
         return ExpressionError(message, text, place)
 
-    while match := _TOKEN.match(text, at):
+    while match := _TOKEN.match(text, at, end):
         kind, token, place, at = match.lastgroup, match[match.lastgroup or 0], match.start(match.lastgroup or 0), match.end()
         token = _PLAIN.get(token, token)
         if len(pending) > DEEPEST:
@@ -144,7 +222,7 @@ def parse(text: str) -> Expression:
             program.append((float(token), 0, place))
             operand = True
         elif kind == "name":
-            following = _TOKEN.match(text, at)
+            following = _TOKEN.match(text, at, end)
             if following and following["sign"] == "(":
                 called = _function(token)
                 if called is None:
@@ -188,15 +266,19 @@ def parse(text: str) -> Expression:
         else:
             raise fail(f"a number, a name or '(' is missing before {token!r}", place)
 
-    if rest := text[at:].lstrip():
-        remedy = {"^": ": a power is written **", "=": ": give W=3 as an argument of its own"}.get(rest[0], "")
-        raise fail(f"{bounded(rest[0])} has no meaning here{remedy}", len(text) - len(rest))
+    if rest := text[at:end].lstrip():
+        sign = "==" if rest.startswith("==") else rest[0]
+        remedy = {"^": ": a power is written **", "==": ": a definition has one =, p = …",
+                  "=": ": a definition begins with its name, p = …, and a number is an argument of its own, W=3"}.get(sign, "")
+        raise fail(f"{bounded(sign)} has no meaning here{remedy}", end - len(rest))
     if not operand:
-        raise fail("the expression is empty" if not program else "the expression ends too early", len(text.rstrip()))
+        message = "ends too early" if program or pending else "is empty"
+        raise fail(f"the {'right side of =' if start and message == 'is empty' else 'expression'} {message}",
+                   start + len(text[start:end].rstrip()))
     flush(0)
     if pending:
         raise fail("this '(' is never closed", text.index("(", pending[-1][3]))
-    return Expression(text, program)
+    return program
 
 
 def _function(name: str) -> Callable[..., Any] | None:

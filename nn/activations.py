@@ -13,6 +13,7 @@ from typing import Any
 from autograd import Value, heaviside, leaky_relu, maximum, minimum, relu, sigmoid, sign, silu, softplus, tanh
 
 from .module import Module
+from .printed import Printed
 
 __all__ = ["ACTIVATIONS", "ALIASES", "Activation", "GeneralisedReLU", "activation", "activation_name", "generalised_relu",
            "linear", "maxout", "piecewise_linear"]
@@ -33,6 +34,15 @@ class Activation:
     def __call__(self, z: Any) -> Any:
         """g(z)."""
         return self.function(z)
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """What its row of the table says."""
+        return self.equation, self.derivative, self.example
+
+    def curve(self, z: float) -> Any:
+        """g(z) of a number; of maxout the largest of z and −z."""
+        return self.function(z, -z) if self.function is maxout else self.function(z)
 
 
 def linear(z: Any) -> Any:
@@ -98,7 +108,7 @@ class GeneralisedReLU(Module):
         return {"alpha": self.alpha.data}
 
 
-ACTIVATIONS: dict[str, Activation] = {row.name: row for row in (
+ACTIVATIONS = Printed("Activations", ("activation", "a = g(z)", "g′(z)", "example of use"), [(row.name, row) for row in (
     Activation("heaviside", heaviside, "0 if z < 0, ½ if z = 0, 1 if z > 0", "0", "the perceptron"),
     Activation("sign", sign, "−1 if z < 0, 0 if z = 0, 1 if z > 0", "0", "the perceptron with labels ±1"),
     Activation("linear", linear, "z", "1", "linear regression, Adaline; the output unit of a continuous target"),
@@ -116,7 +126,7 @@ ACTIVATIONS: dict[str, Activation] = {row.name: row for row in (
                "deep networks with dropout: a layer of its own, Maxout"),
     Activation("softplus", softplus, "log(1 + e^z)", "σ(z)", "a smooth relu; a positive output, as a variance"),
     Activation("swish", silu, "z·σ(z)", "σ(z) + z·σ(z)·σ(−z)", "deep networks"),
-)}
+)], text_columns=(0, 1, 3))
 ALIASES = {"logistic": "sigmoid", "identity": "linear", "silu": "swish", "prelu": "generalised_relu"}
 _NAMES = {row.function: name for name, row in ACTIVATIONS.items() if name not in ("generalised_relu", "maxout")}
 

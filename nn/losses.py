@@ -30,6 +30,7 @@ from autograd.value import literal
 from .activations import linear
 from .labels import OneHot, classes_of, is_list, pairs_of, rest, signed_pairs, symbolic, yes_or_no
 from .module import Module
+from .printed import Printed
 
 __all__ = ["LOSSES", "OUTPUT_UNITS", "Loss", "OutputUnit", "binary_cross_entropy", "binary_cross_entropy_with_logits",
            "cross_entropy", "hinge", "l2", "mse", "nll", "output_unit", "perceptron_loss", "squared_error"]
@@ -184,7 +185,8 @@ LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (
 
 @dataclass(frozen=True)
 class OutputUnit:
-    """What a kind of target wants (CS109B): its distribution, the link from the linear output to the prediction, the loss.
+    """What a kind of target wants (CS109B): its distribution, the link from the linear output to the prediction, the loss;
+    and the unit and the loss in words.
 
     The loss takes the linear output, before the link. `link, loss = unit` works.
     """
@@ -192,20 +194,34 @@ class OutputUnit:
     distribution: str
     link: Callable[[Any], Any]
     loss: Loss
+    name: str
+    equation: str
+    cost: str
+    curve: Callable[[float], float] | None = None
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """What its row of the table says."""
+        return self.distribution, f"{self.name}: {self.equation}", self.cost
 
     def __iter__(self) -> Any:
         return iter((self.link, self.loss))
 
 
-OUTPUT_UNITS: dict[str, OutputUnit] = {
-    "binary": OutputUnit("Bernoulli", sigmoid, binary_cross_entropy_with_logits),
-    "discrete": OutputUnit("multinoulli", softmax, cross_entropy),
-    "continuous": OutputUnit("Gaussian", linear, mse),
-}
+OUTPUT_UNITS = Printed("Output units", ("target", "distribution", "output unit", "loss"), [
+    ("binary", OutputUnit("Bernoulli", sigmoid, binary_cross_entropy_with_logits, "sigmoid", "ŷ = 1/(1 + e^(−z))",
+                          "binary cross-entropy", sigmoid)),
+    ("discrete", OutputUnit("multinoulli", softmax, cross_entropy, "softmax", "ŷ_c = e^z_c / Σ e^z_k", "cross-entropy",
+                            lambda z: softmax([z, 0.0])[0])),
+    ("continuous", OutputUnit("Gaussian", linear, mse, "linear", "ŷ = z", "mean squared error", linear)),
+    # the loss is that of its discriminator, which gives a logit
+    ("arbitrary", OutputUnit("arbitrary", linear, binary_cross_entropy_with_logits, "GAN", "the generator's output",
+                             "binary cross-entropy of the discriminator")),
+])
 
 
 def output_unit(kind: str) -> OutputUnit:
-    """The output unit for a kind of target: "binary", "discrete" or "continuous"; ValueError for another.
+    """The output unit for a kind of target: "binary", "discrete", "continuous" or "arbitrary"; ValueError for another.
 
     >>> link, loss = output_unit("binary")
     >>> link(0.0), loss.__name__, output_unit("binary").distribution

@@ -75,6 +75,44 @@ def test_an_expression_may_begin_with_a_minus_sign() -> None:
         assert status == (2 if words[0] == "--x" else 0), err  # --x can only be meant as an option
 
 
+def test_definitions_are_rows_of_their_own() -> None:
+    p = "p = 1/(1+exp(-W*X)); -(y*log(p) + (1-y)*log(1-p))"
+    status, out, err = run(p, "W=3", "X=3", "y=1", "--wrt", "W", "--check", "--second")
+    assert (status, err) == (0, "")
+    assert "p = 1/(1+exp(-W*X)); L = -(y*log(p) + (1-y)*log(1-p))   W = 3, X = 3, y = 1\n" in out
+    assert "dL/dW = -0.00037018372795869517" in out and "differences agree" in out
+    found = json.loads(run(p, "W=3", "X=3", "y=1", "--format", "json")[1])
+    assert [row["name"] for row in found["rows"]] == ["p", "L"]
+    whole = "-(y*log(1/(1+exp(-W*X))) + (1-y)*log(1-1/(1+exp(-W*X))))"
+    assert json.loads(run(whole, "W=3", "X=3", "y=1", "--format", "json")[1])["gradient"] == found["gradient"]
+    defined = f"p = 1/(1+exp(-(b+w*x))); {LOSS.replace('1/(1+exp(-(b+w*x)))', 'p')}"
+    rest = ["w=0.5", "b=-0.25", "--data", table_of_points(), "--sum", "--format", "json"]
+    summed, plain = [json.loads(run(text, *rest)[1]) for text in (defined, LOSS)]
+    assert summed["gradient"] == plain["gradient"] and summed["value"] == plain["value"]
+
+
+def test_the_result_has_a_name_of_its_own() -> None:
+    assert "df/dx = 8.0" in run("L = x*x; 2*L", "x=2")[1]
+    assert "df1/dx = 8.0" in run("L = x*x; f = 2*L; f", "x=2")[1]
+
+
+@pytest.mark.parametrize(("words", "column", "says"), [
+    (["p = x*2; p*x", "p=3"], 0, "'p' is defined here, and was given a value too"),
+    (["q = x; p = 2; p*q", "p=3"], 7, "'p' is defined here, and was given a value too"),
+    (["p = x; p; "], 8, "nothing follows this ';'"),
+    (["p = x*2"], 7, "no expression follows the definition of 'p'"),
+    (["W=X"], 3, "no expression follows the definition of 'W'"),
+    (["W=="], 1, "'==' has no meaning"),
+    ([" "], 0, "the expression is empty"),
+    ([";"], 0, "a definition is missing"),
+])
+def test_a_definition_that_is_refused_is_told_in_one_line_with_a_caret(words: list[str], column: int, says: str) -> None:
+    status, out, err = run(*words, *["x=2"] * (len(words) > 1))
+    message, text, caret = err.rstrip("\n").split("\n")
+    assert (status, out, text) == (2, "", f"  {words[0].strip()}") and says in message
+    assert caret == " " * (2 + column) + "^"
+
+
 def test_wrt_mode_and_digits() -> None:
     _, out, _ = run("a*b*c", "a=2", "b=3", "c=4", "--wrt", "a, c", "--mode", "forward", "--digits", "3")
     assert "dL/da = 12" in out and "dL/dc = 6" in out and "dL/db" not in out
@@ -256,7 +294,7 @@ class TestProcess:
 
     def test_help(self) -> None:
         done = self.start("--help")
-        assert done.returncode == 0 and "example:" in done.stdout
+        assert done.returncode == 0 and "examples:" in done.stdout
 
 
 def test_a_bare_name_and_plain_numbers() -> None:

@@ -28,7 +28,7 @@ from autograd import PRIMITIVES, Primitive, Value, cos, errstate, exp, grad, log
 from autograd.functions import relu
 from autograd.sweep import dependents, numbers
 from autograd.zeros import pushforward
-from nn import MLP, Layer, Neuron
+from nn import MLP, Layer, LinearRegression, LogisticRegression, Neuron, OneVsRest, Perceptron, SoftmaxRegression
 from viz import draw, draw_neuron, explore, table
 from viz.formulas.notation import TEXT
 from viz.graphs.engines import ENGINES
@@ -748,7 +748,7 @@ def test_a_neuron_is_drawn_as_in_the_lecture() -> None:
     neuron = Neuron(2, "sigmoid")
     neuron.load_state_dict({"w.0": 20, "w.1": 20, "b": -30})
     texts = re.findall("<text[^>]*>([^<]*)</text>", draw_neuron(neuron, [1.0, 1.0]).svg)
-    assert {"1", "x1 = 1", "x2 = 1", "b = −30", "w1 = 20", "w2 = 20", "Σ", "z = 10", "sigmoid", "ŷ = 1"} == {*texts}
+    assert {"1", "x1 = 1", "x2 = 1", "b = −30", "w1 = 20", "w2 = 20", "Σ", "z = 10", "σ", "a = σ(z) = 1"} == {*texts}
     many = re.findall("<text[^>]*>([^<]*)</text>", draw_neuron(Neuron(40, "tanh", bias=False, rng=0)).svg)
     assert "… 24 more" in many and "x1" in many and "x40" in many and "x20" not in many and "b = 0" not in many
     for wrong, error in ((Layer(2, 2), TypeError), (3, TypeError), (Value(1.0), TypeError)):
@@ -758,6 +758,48 @@ def test_a_neuron_is_drawn_as_in_the_lecture() -> None:
         draw_neuron(neuron, [1, 2, 3])
     with pytest.raises(ValueError, match="at least 2"):
         draw_neuron(neuron, limit=1)
+
+
+def unit_of(picture: Any) -> tuple[str, str, str]:
+    """(z, the output unit, what comes out) of a neuron's picture."""
+    texts = re.findall("<text[^>]*>([^<]*)</text>", picture.svg)
+    [z] = [text for text in texts if text.startswith("z")]
+    return texts[1], z, next(text for text in texts if text[0] in "aŷ" and " = " in text)
+
+
+@pytest.mark.parametrize(("model", "unit", "z", "output"), [
+    (LogisticRegression, "σ", "z = 1.5", "ŷ = σ(z) = 0.8176"),
+    (Perceptron, "sign", "z = 1.5", "ŷ = sign(z) = 1"),
+    (LinearRegression, "linear", "z = 1.5", "ŷ = z = 1.5"),
+    (Neuron, "linear", "z = 1.5", "a = z = 1.5"),
+])
+def test_a_models_neuron_has_its_output_unit(model: Any, unit: str, z: str, output: str) -> None:
+    neuron = model(2)
+    neuron.theta = [0.5, 3.0, -1.0]
+    assert unit_of(draw_neuron(neuron, [1.0, 2.0])) == (unit, z, output)
+    assert neuron([1.0, 2.0]).data == 1.5   # what it computes is z, as before
+
+
+def test_one_unit_of_several() -> None:
+    model: Any = SoftmaxRegression(2, 3)
+    model.b = [0.0, 1.0, 2.0]
+    for k, (z, y) in enumerate(zip(("0", "1", "2"), ("0.09003", "0.2447", "0.6652"), strict=True)):
+        index = "₁₂₃"[k]
+        assert unit_of(draw_neuron(model, [1.0, 2.0], unit=k)) == (
+            "softmax", f"z{index} = {z}", f"ŷ{index} = softmax(z){index} = {y}")
+    assert unit_of(draw_neuron(model.neurons[1], [1.0, 2.0])) == ("softmax", "z = 1", "ŷ = softmax(z)")   # it takes them all
+    rest: Any = OneVsRest(2, 3)
+    rest.models[1].b = 2.0
+    assert unit_of(draw_neuron(rest, [1.0, 2.0], unit=1)) == ("σ", "z₂ = 2", "ŷ₂ = σ(z₂) = 0.8808")
+    assert unit_of(draw_neuron(rest.models[1], [1.0, 2.0])) == ("σ", "z = 2", "ŷ = σ(z) = 0.8808")
+    layer: Any = Layer(2, 12, "tanh", rng=0)
+    assert unit_of(draw_neuron(layer, [1.0, 2.0], unit=11))[2].startswith("a₁₂ = tanh(z₁₂) = ")
+    for wrong, k, says in ((layer, 12, "units 0 to 11"), (layer, -1, "units 0 to 11"), (Neuron(2), 0, "no units; leave")):
+        with pytest.raises(ValueError, match=says):
+            draw_neuron(wrong, unit=k)
+    for network in (model, rest, layer):
+        with pytest.raises(TypeError, match="unit=0"):
+            draw_neuron(network)
 
 
 @pytest.mark.slow

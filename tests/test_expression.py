@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import Value
+from autograd import Value, grad, topological
 from autograd.expression import FUNCTIONS, LONGEST, Expression, ExpressionError, parse
 
 
@@ -130,7 +130,7 @@ def test_names_in_order_of_appearance() -> None:
         ('"a"', 0, "no meaning"),
         ("{x}", 0, "no meaning"),
         ("x^2", 1, "**"),
-        ("x=3", 1, "argument of its own"),
+        ("x=3", 3, "argument of its own"),
         ("3x", 1, "operator is missing"),
         ("x y", 2, "operator is missing"),
         ("2(x)", 1, "operator is missing"),
@@ -151,7 +151,41 @@ def test_names_in_order_of_appearance() -> None:
         ("2*log(-1)", 2, "log(-1)"),
         ("(-8)**(1/3)", 4, "real power"),
         ("x @ y", 2, "no meaning"),
-        ("x; y", 1, "no meaning"),
+        ("x; y", 0, "only definitions"),
+        ("p = x; y + 1; p", 7, "only definitions"),
+        (";", 0, "a definition is missing"),
+        ("  ; x", 2, "a definition is missing"),
+        ("p = x;; p", 6, "a definition is missing"),
+        ("p = x;", 6, "the expression is missing"),
+        ("p = x; ", 7, "the expression is missing"),
+        ("p = x; p ;", 9, "nothing follows"),
+        ("x ; ", 2, "nothing follows"),
+        ("p = x; q = p", 12, "no expression follows the definition of 'q'"),
+        ("p = x; p = y; p", 7, "'p' is defined twice"),
+        ("q = 2*p; p = x; q + p", 6, "'p' is used before it is defined"),
+        ("p = p + 1; p", 4, "'p' is used before it is defined"),
+        ("p = x; y", 0, "'p' is defined and not used"),
+        ("sin = x; sin", 0, "'sin' is a function"),
+        ("pi = x; pi", 0, "'pi' is a constant"),
+        ("x = y; x", 0, "'x' is defined here, and was given a value"),
+        ("p =; p", 3, "right side of ="),
+        ("p = ; p", 3, "right side of ="),
+        ("p = x +; p", 7, "too early"),
+        ("= x; y", 0, "begins with its name"),
+        ("x + p = y; p", 6, "begins with its name"),
+        ("p = q = x; p", 6, "begins with its name"),
+        ("3 = x; y", 2, "begins with its name"),
+        ("p == x; p", 2, "a definition has one ="),
+        ("p = x; p == y", 9, "a definition has one ="),
+        ("(p = x; p)", 3, "begins with its name"),
+        ("p = (x; p)", 4, "never closed"),
+        ("p = exp(x; p)", 7, "never closed"),
+        ("p = x); p", 5, "no '('"),
+        ("p = x; p)", 8, "no '('"),
+        ("p = x; max(p, y; p)", 10, "never closed"),
+        ("p = 2*log(-1); p*x", 6, "log(-1)"),
+        ("p = __import__('os'); p", 4, "no function"),
+        ("__class__ = x; __class__.a", 24, "no meaning"),
         ("x # y", 2, "no meaning"),
         ("x\x00", 1, "no meaning"),
         ("x := 3", 2, "no meaning"),
@@ -187,6 +221,8 @@ def test_refusals_name_the_place(text: str, column: int, says: str) -> None:
         "(" * 300,
         " " * 1_000_000,
         "é" * 20_000,
+        "p=x;" * 500_000 + "p",
+        ";" * 500_000,
     ],
     ids=lambda text: text[:6],
 )
@@ -212,7 +248,33 @@ def test_long_input_within_the_limits() -> None:
     assert compute("(" * 150 + "x" + ")" * 150, x=1.0) == 1.0
 
 
-@given(st.text(max_size=80) | st.text(alphabet="xy0123456789.+-*/()e, \n", max_size=60))
+def test_a_definition_is_a_node_of_that_name() -> None:
+    x, y = Value(2.0, label="x"), Value(3.0, label="y")
+    found = parse("p = x*y; q = p + 1; q*p")
+    assert (found.names, found.definitions) == (("x", "y"), ("p", "q"))
+    L = found.evaluate({"x": x, "y": y})
+    q, p = L.args
+    assert (L.data, q.label, p.label, q.args[0]) == (42.0, "q", "p", p)   # one node, however often it is used
+    assert grad(L, x).data == 2 * 2 * 3 * 3 + 3
+
+
+def test_a_definition_names_nothing_that_was_there_before() -> None:
+    x, given = Value(2.0, label="x"), Value(2.0) * 3
+    parse("p = x; q = given; p*q").evaluate({"x": x, "given": given})
+    assert (x.label, given.label) == ("x", None)
+    alias = parse("p = x*x; q = p; p*q").evaluate({"x": x})
+    assert [a.label for a in alias.args] == ["p", "p"]
+    assert compute("a = 2; b = a*3; b", x=1.0) == 6.0   # of numbers alone it is a number
+
+
+def test_many_definitions_share_what_they_compute() -> None:
+    text = "".join([f"a{i + 1} = a{i} + a{i}; " for i in range(400)]) + "a400"
+    y = parse(f"a0 = x*1; {text}").evaluate({"x": Value(1.0)})
+    assert y.data == 2.0 ** 400 and len(topological(y)) < 500
+
+
+@given(st.text(max_size=80) | st.text(alphabet="xy0123456789.+-*/()e, \n", max_size=60)
+       | st.text(alphabet="xyp=; +*()", max_size=40))
 def test_any_text_gives_a_value_or_a_clear_error(text: str) -> None:
     try:
         found = parse(text)

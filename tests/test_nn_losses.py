@@ -329,7 +329,7 @@ def test_l2_refuses_and_takes_nothing() -> None:
 def test_output_units_are_the_lectures() -> None:
     table = {kind: (unit.distribution, unit.loss.__name__) for kind, unit in OUTPUT_UNITS.items()}
     assert table == {"binary": ("Bernoulli", "binary_cross_entropy_with_logits"), "discrete": ("multinoulli", "cross_entropy"),
-                     "continuous": ("Gaussian", "mse")}
+                     "continuous": ("Gaussian", "mse"), "arbitrary": ("arbitrary", "binary_cross_entropy_with_logits")}
     assert [output_unit(kind).link(z) for kind, z in (("binary", 0.0), ("discrete", [1.0, 1.0]), ("continuous", -3.0))] == [
         0.5, [0.5, 0.5], -3.0]
     assert all(unit.loss is LOSSES[unit.loss.__name__] for unit in OUTPUT_UNITS.values())

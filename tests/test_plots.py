@@ -277,6 +277,57 @@ def test_a_line_joins_the_units_of_its_weight(ax: Any) -> None:
     assert len(ax.figure.axes) == 1
 
 
+def drawn(ax: Any) -> list[tuple[tuple[float, float], str, tuple[float, float]]]:
+    """(from where, the number written on the line, to where), for every line of a network, the first column first."""
+    segments = [s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()]
+    written = [t for t in ax.texts if t.get_text().lstrip("−").replace(".", "").isdigit()]
+
+    def distance(place: Any, a: Any, b: Any) -> float:
+        along = np.dot(place - a, b - a) / np.dot(b - a, b - a)
+        return float(np.linalg.norm(place - a - along * (b - a))) if 0 < along < 1 else math.inf
+    found: list[Any] = []
+    for text in written:
+        place = np.array(text.get_position())
+        a, b = min(segments, key=lambda s: distance(place, *s))
+        assert distance(place, a, b) < 1e-9
+        found.append((tuple(map(float, a)), text.get_text(), tuple(map(float, b))))
+    return found
+
+
+def test_a_gate_is_drawn_as_in_the_lecture(ax: Any) -> None:
+    plots.plot_network(nn.gate("AND"), ax, weights=True, bias_units=True)
+    assert [text for text in shown(ax) if text == "+1"] == ["+1"] and len(ax.patches) == 4
+    lines = sorted(drawn(ax), key=lambda line: -line[0][1])   # from the top
+    assert [text for _, text, _ in lines] == ["−30", "20", "20"]
+    places = [tuple(map(float, p.center)) for p in ax.patches]   # x1, x2, the output, +1
+    assert [start for start, *_ in lines] == [places[3], places[0], places[1]] and {end for *_, end in lines} == {places[2]}
+    assert len(ax.figure.axes) == 1   # the weights are written, so there is no scale
+    paper = to_rgba(ax.get_facecolor())
+    assert all(p.get_facecolor() == paper for p in ax.patches)   # a bias is a line, not a colour
+
+
+def test_bias_units_of_several_layers(ax: Any) -> None:
+    plots.plot_network(nn.gate("XNOR"), ax, weights=True, bias_units=True)
+    lines = drawn(ax)
+    by_end: dict[tuple[float, float], list[str]] = {}
+    for _, text, end in sorted(lines, key=lambda line: -line[0][1]):
+        by_end.setdefault(end, []).append(text)
+    assert [by_end[end] for end in sorted(by_end, key=lambda end: (end[0], -end[1]))] == [
+        ["−30", "20", "20"], ["10", "−20", "−20"], ["−10", "20", "20"]]
+    assert len(lines) == 9 and len({tuple(t.get_position()) for t in ax.texts}) == len(ax.texts)   # none above another
+    assert len(ax.patches) == 7
+
+
+def test_weights_without_bias_units_and_layers_without_biases(ax: Any) -> None:
+    plots.plot_network(nn.gate("OR"), ax, weights=True)
+    unit = ax.patches[-1].center
+    assert [t.get_text() for t in ax.texts if t.get_position() == unit] == ["−10"]
+    bare = plots.plot_network(nn.MLP(2, [2, 1], bias=False, rng=0), Figure().subplots(), weights=True, bias_units=True)
+    assert len(bare.patches) == 5 and "+1" not in shown(bare) and len(drawn(bare)) == 6
+    mixed = plots.plot_network(nn.Sequential(nn.Layer(2, 2), nn.Layer(2, 1, bias=False)), Figure().subplots(), bias_units=True)
+    assert shown(mixed).count("+1") == 1 and len(mixed.figure.axes) == 2
+
+
 def test_large_layers_are_elided_and_counted(ax: Any) -> None:
     plots.plot_network(nn.MLP(64, [32, 10], rng=0), ax, limit=6)
     texts = shown(ax)
@@ -294,6 +345,104 @@ def test_large_layers_are_elided_and_counted(ax: Any) -> None:
 def test_all_dense_models_are_read(model: Any, ax: Any) -> None:
     plots.plot_network(model, ax)
     assert len(ax.patches) == sum(read_network(model).sizes) and read_network(model).sizes[0] == 3
+
+
+# ---- images
+
+def pictures(ax: Any) -> list[Any]:
+    return [image.get_array() for image in ax.images]
+
+
+def test_images_are_drawn_as_they_are(ax: Any) -> None:
+    rows = np.arange(24.0).reshape(4, 6)
+    plots.plot_images(rows, (2, 3), ax, titles=[5, "six", 7, 8], columns=3)
+    assert np.array_equal(pictures(ax), rows.reshape(4, 2, 3))
+    assert {image.get_clim() for image in ax.images} == {(0.0, 23.0)}   # one scale for all
+    assert [text.get_text() for text in ax.texts] == ["5", "six", "7", "8"]
+    left, right, bottom, top = zip(*[image.get_extent() for image in ax.images], strict=True)
+    assert left[3] == left[0] < left[1] < left[2] and top[0] == top[2] > bottom[2] > top[3]   # rows of three, from the top
+    assert all(right[i] <= left[i + 1] for i in (0, 1)) and (top[0] - bottom[0]) / (right[0] - left[0]) == pytest.approx(2 / 3)
+    assert all(ax.get_xlim()[0] <= a and b <= ax.get_xlim()[1] for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize(("given", "shape"), [
+    (range(6), (2, 3)), ([0, 1, 2, 3, 4, 5.0], (1, 2, 3)), ([[0, 1, 2], [3, 4, 5]], None), ([[[0, 1, 2], [3, 4, 5]]], None),
+    ([[0, 1, 2], [3, 4, 5]], (2, 3)), ([[[[0, 1, 2], [3, 4, 5]]]], None), ([[[Value(float(3 * r + q)) for q in range(3)]
+                                                                             for r in range(2)]], (2, 3)),
+    (np.arange(6).reshape(2, 3, 1), (2, 3, 1)), (np.arange(6, dtype=np.uint8), (2, 3)),
+])
+def test_one_image_in_every_form(given: Any, shape: Any, ax: Any) -> None:
+    plots.plot_images(given, shape, ax)
+    assert np.array_equal(pictures(ax), [[[0, 1, 2], [3, 4, 5]]])
+
+
+def test_colours_in_both_orders_and_limits(ax: Any) -> None:
+    image = np.arange(24.0).reshape(3, 2, 4)
+    first = plots.plot_images(image, (3, 2, 4), ax)
+    last = plots.plot_images([np.moveaxis(image, 0, -1)], (2, 4, 3), Figure().subplots())
+    assert np.array_equal(pictures(first), pictures(last)) and pictures(first)[0].shape == (2, 4, 3)
+    assert pictures(first)[0][1, 2].tolist() == [6 / 23, 14 / 23, 22 / 23]
+    cut = plots.plot_images(image, (3, 2, 4), Figure().subplots(), limits=(0, 10))
+    assert pictures(cut)[0].max() == 1.0 and pictures(cut)[0][1, 2, 0] == 0.6
+    grey = plots.plot_images(image[0], ax=Figure().subplots(), limits=(-1, 1))
+    assert grey.images[0].get_clim() == (-1, 1)
+    flat = plots.plot_images(np.ones((2, 2)), ax=Figure().subplots())
+    assert flat.images[0].get_clim() == (1.0, 2.0)
+
+
+def test_the_weights_of_units_are_images_on_one_symmetric_scale(ax: Any) -> None:
+    layer = nn.Layer(6, 3, rng=0)
+    plots.plot_weights(layer, (2, 3), ax)
+    assert np.allclose(pictures(ax), [np.reshape([w.data for w in unit.w], (2, 3)) for unit in layer.neurons], atol=0)
+    top = max(abs(w.data) for unit in layer.neurons for w in unit.w)
+    assert {image.get_clim() for image in ax.images} == {(-top, top)}
+    assert [t.get_text() for t in ax.texts] == ["unit 1", "unit 2", "unit 3"]
+    colours = ax.images[0].get_cmap()
+    assert colours(0.0)[0] > colours(0.0)[2] and colours(1.0)[2] > colours(1.0)[0]   # brown below 0, blue above
+    assert np.allclose(ax.figure.axes[1].get_ylim(), (-top, top))
+
+
+@pytest.mark.parametrize(("model", "n"), [
+    (nn.MLP(4, [3, 2], rng=0), 3), (nn.Neuron(4, rng=0), 1), (nn.SoftmaxRegression(4, 5), 5), (nn.OneVsRest(4, 3), 3),
+    (nn.Sequential(nn.MLP(4, [2, 2]), nn.Layer(2, 1)), 2), (nn.LogisticRegression(9), 1),
+])
+def test_of_a_model_the_first_layer_is_drawn(model: Any, n: int, ax: Any) -> None:
+    plots.plot_weights(model, ax=ax, titles=range(n), colorbar=False)
+    assert len(ax.images) == n and pictures(ax)[0].shape in ((2, 2), (3, 3)) and len(ax.figure.axes) == 1
+
+
+def test_kernels_of_a_convolution(ax: Any) -> None:
+    layer = nn.Conv2d(2, 3, (2, 3), rng=0)
+    plots.plot_weights(layer, ax=ax)
+    assert np.allclose(pictures(ax), [[[w.data for w in row] for row in kernel] for out in layer.w for kernel in out], atol=0)
+    assert [t.get_text() for t in ax.texts] == ["1, 1", "1, 2", "2, 1", "2, 2", "3, 1", "3, 2"]
+    assert len({image.get_extent()[3] for image in ax.images}) == 3   # a row for each output
+    first = plots.plot_weights(nn.LeNet(rng=0), ax=Figure().subplots(), limit=4)
+    assert len(first.images) == 4 and first.get_title() == "the first 4 of 6"
+
+
+def test_feature_maps_are_what_the_convolutions_give(ax: Any) -> None:
+    model, image = nn.LeNet(rng=0), np.linspace(0, 1, 64)
+    plots.plot_feature_maps(model, image, ax)
+    with no_grad():
+        maps = model.modules[0]([image.reshape(8, 8).tolist()])
+        deeper = model.modules[2](model.modules[1](maps))
+    found = pictures(ax)
+    assert len(found) == 1 + 6 + 16 and np.array_equal(found[0], image.reshape(8, 8))
+    for mine, given in zip(found[1:], [*maps, *deeper], strict=True):
+        assert np.array_equal(mine, [[v.data for v in row] for row in given])
+    captions = [t.get_text() for t in ax.texts]
+    assert captions == ["input: 8 × 8", "layer 1, Conv2d and tanh: 6 × 8 × 8", "layer 3, Conv2d and tanh: 16 × 2 × 2"]
+    assert len({image.get_clim() for image in ax.images}) == 3   # a scale for each layer
+    seen: list[Value] = []
+
+    def g(z: Value) -> Value:
+        seen.append(z)
+        return z
+    convolution: Any = model.modules[0]
+    convolution.g = g
+    again = plots.plot_feature_maps(model, image.reshape(1, 8, 8), Figure().subplots())
+    assert len(again.images) == 23 and not any(z.args for z in seen)   # nothing was recorded
 
 
 # ---- surfaces
@@ -383,6 +532,9 @@ def calls(ax: Any) -> dict[str, Callable[[], Any]]:
         "regions": lambda: plots.plot_decision_regions(model, POINTS, [0, 1] * 3, ax, resolution=4),
         "network": lambda: plots.plot_network(model, ax),
         "surface": lambda: plots.plot_loss_surface(lambda a, b: a * b, (-1, 1), (-1, 1), ax, resolution=4),
+        "images": lambda: plots.plot_images([[1, 2], [3, 4]], ax=ax),
+        "weights": lambda: plots.plot_weights(nn.Layer(4, 2), ax=ax),
+        "maps": lambda: plots.plot_feature_maps(nn.Sequential(nn.Conv2d(1, 2, 2)), [[1, 2, 3], [4, 5, 6]], ax),
         "flow": lambda: plots.plot_gradient_flow(model, ax),
     }
 
@@ -409,6 +561,8 @@ def test_names_are_text(text: str) -> None:
         lambda ax: plots.plot_decision_regions(tiny(1), POINTS, [0, 1] * 3, ax, resolution=3, classes=[text, "b"]),
         lambda ax: plots.plot_decision_regions(tiny(1), POINTS, [0, 1] * 3, ax, resolution=3, features=[text, text]),
         lambda ax: plots.plot_network(nn.Neuron(2), ax, inputs=[text, "b"], outputs=[text]),
+        lambda ax: plots.plot_images([[1, 2], [3, 4]], ax=ax, titles=[text]),
+        lambda ax: plots.plot_weights(nn.Neuron(4), ax=ax, titles=[text]),
         lambda ax: plots.plot_gradient_flow([(text + ".w", _with_gradient())], ax),
         lambda ax: plots.plot_loss(nn.History([{"epoch": 1, "loss": 1.0, text: 2.0}]), ax, names=[text]),
         lambda ax: plots.plot_loss_surface(lambda w: w, ax=ax, names=[text], resolution=3),
@@ -457,11 +611,37 @@ def _with_gradient() -> Value:
     (lambda: plots.plot_network(nn.Sequential(nn.Layer(2, 3), nn.Layer(2, 1))), ValueError, "layer 1 has 2 weights, and 3"),
     (lambda: plots.plot_network(tiny(1), limit=2), ValueError, r"limit\)=2"),
     (lambda: plots.plot_network(tiny(1), inputs=["a"]), ValueError, "1 names for 2"),
+    (lambda: plots.plot_network(nn.Layer(40, 20), weights=True), ValueError, "81 weights .* smaller limit="),
     (lambda: plots.plot_loss_surface(3), TypeError, "function"),
     (lambda: plots.plot_loss_surface(lambda w: w, (2, 1)), ValueError, "x="),
     (lambda: plots.plot_loss_surface(lambda w: w, path=[(1, 2)]), ValueError, "1 finite number"),
     (lambda: plots.plot_loss_surface(autograd.log, (-2, -1)), ValueError, "no finite number"),
     (lambda: plots.plot_loss_surface(lambda w: w, resolution=1), ValueError, r"resolution\)=1"),
+    (lambda: plots.plot_images([[1.0] * 400] * 3, (20, 21)), ValueError, r"shape has 420 numbers, and each image has 400"),
+    (lambda: plots.plot_images([1.0] * 5, (2, 3)), ValueError, "6 numbers, and the image has 5"),
+    (lambda: plots.plot_images([[1.0] * 6, [1.0] * 5], (2, 3)), ValueError, r"image 1 has 5 .* shape=\(2, 3\) takes 6"),
+    (lambda: plots.plot_images([[[1, 2], [3, 4]], [[1, 2]]]), ValueError, "image 1 has 2 numbers, and image 0 has 4"),
+    (lambda: plots.plot_images([[[1, 2], [3, "x"]]]), ValueError, "image 0 is no table"),
+    (lambda: plots.plot_images([1.0] * 4), ValueError, "1 dimension .* give shape="),
+    (lambda: plots.plot_images([]), ValueError, "no image"),
+    (lambda: plots.plot_images([[1, math.nan]]), ValueError, "image 0 has a number that is not finite"),
+    (lambda: plots.plot_images(np.ones((2, 6, 4, 4))), ValueError, r"image 0 has the shape \(6, 4, 4\).* one by one"),
+    (lambda: plots.plot_images([[1, 2]], (1, 2, 3, 4)), ValueError, "give .height, width"),
+    (lambda: plots.plot_images([[1, 2]], (0, 2)), ValueError, "shape"),
+    (lambda: plots.plot_images([[1, 2]], titles="ab"), ValueError, "2 titles for 1"),
+    (lambda: plots.plot_images([[1, 2]], limits=(1, 1)), ValueError, "limits="),
+    (lambda: plots.plot_images([[1, 2]], columns=0), ValueError, r"columns\)=0"),
+    (lambda: plots.plot_images(np.ones((401, 1, 1))), ValueError, "401 images"),
+    (lambda: plots.plot_weights(nn.Layer(6, 2)), ValueError, "6 weights, which is no square"),
+    (lambda: plots.plot_weights(nn.Layer(6, 2), (2, 2)), ValueError, "4 weights, and a unit has 6"),
+    (lambda: plots.plot_weights(nn.Layer(4, 2), (1, 2, 2)), ValueError, "give .height, width"),
+    (lambda: plots.plot_weights(nn.Maxout(4, 2)), TypeError, "Maxout"),
+    (lambda: plots.plot_weights(3), TypeError, "neurons"),
+    (lambda: plots.plot_weights(nn.Layer(4, 2), titles=["a"]), ValueError, "1 titles for 2"),
+    (lambda: plots.plot_weights(nn.Layer(4, 2), limit=0), ValueError, r"limit\)=0"),
+    (lambda: plots.plot_feature_maps(tiny(1), [1, 2]), TypeError, "no convolution"),
+    (lambda: plots.plot_feature_maps(nn.LeNet(), [1.0] * 63), ValueError, "give shape="),
+    (lambda: plots.plot_feature_maps(nn.LeNet(), np.ones((2, 64)), shape=(8, 8)), ValueError, "one image, and was given 2"),
     (lambda: plots.plot_gradient_flow(tiny(1)), ValueError, "backward"),
     (lambda: plots.plot_gradient_flow(3), TypeError, "named_parameters"),
     (lambda: plots.plot_gradient_flow([]), TypeError, "named_parameters"),

@@ -25,8 +25,8 @@ FLOORS = {
         "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
         "autograd.guard", "autograd.derive",
-        "autograd.check | autograd.steps", "autograd.compiler", "autograd", "autograd.command | autograd.__main__",
-        "autograd.testing"],
+        "autograd.check | autograd.steps", "autograd.path", "autograd.compiler", "autograd",
+        "autograd.command | autograd.__main__", "autograd.testing"],
     "the compiler, stage by stage": [
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify | autograd.compiler.compare",
         "autograd.compiler.instructions", "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match",
@@ -46,8 +46,8 @@ PUBLIC = {   # what users import, as it was before the rooms were moved
         "Compiled PRIMITIVES Primitive TraceError Value acos acosh asin asinh atan atan2 atanh cbrt compile "
         "compile_function cos cosh erf erfc errstate exp exp2 expm1 grad gradcheck grads heaviside hessian hvp hypot "
         "jacobian jvp leaky_relu log log10 log1p log2 log_sigmoid log_softmax logsumexp maximum minimum no_grad numbers "
-        "primitive relu sigmoid sign silu sin sinh softmax softplus sqrt step tan tanh topological value_and_grad values vjp "
-        "where"),
+        "paths primitive relu sigmoid sign silu sin sinh softmax softplus sqrt step tan tanh topological value_and_grad values "
+        "vjp where"),
     "autograd.testing": (
         "Program assert_derivative assert_gradients assert_same expressions networks points primitives values"),
     "autograd.compiler": (
@@ -65,8 +65,8 @@ PUBLIC = {   # what users import, as it was before the rooms were moved
         "train_test_split"),
     "viz": (
         "Explorer Movie Picture Recorder Table XiTables draw draw_neuron explore picture_or_none plot_activation "
-        "plot_activations plot_decision_regions plot_gradient_flow plot_loss plot_loss_surface plot_network table "
-        "to_ascii training_movie"),
+        "plot_activations plot_decision_regions plot_feature_maps plot_gradient_flow plot_images plot_loss plot_loss_surface "
+        "plot_network plot_weights table to_ascii training_movie"),
 }
 
 

@@ -17,14 +17,17 @@ from .plots import (
     plot_activation,
     plot_activations,
     plot_decision_regions,
+    plot_feature_maps,
     plot_gradient_flow,
+    plot_images,
     plot_loss,
     plot_loss_surface,
     plot_network,
+    plot_weights,
 )
 
 __all__ = [
     "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_neuron", "explore", "picture_or_none",
-    "plot_activation", "plot_activations", "plot_decision_regions", "plot_gradient_flow", "plot_loss", "plot_loss_surface",
-    "plot_network", "table", "to_ascii", "training_movie",
+    "plot_activation", "plot_activations", "plot_decision_regions", "plot_feature_maps", "plot_gradient_flow", "plot_images",
+    "plot_loss", "plot_loss_surface", "plot_network", "plot_weights", "table", "to_ascii", "training_movie",
 ]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
 def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     """What to print, and the exit status. A file is written last, when all else has succeeded."""
     words = [word.strip() for word in options.words]
-    lecture = not words or _ASSIGNMENT.match(words[0]) is not None
+    lecture = not words or _gives_a_number(words[0])   # and p = …; … is an expression
     expression = parse(LECTURE if lecture else words.pop(0))
     given = (AT if lecture else {}) | _assignments(words, expression)
     if options.sum and options.data is None:
@@ -162,8 +163,11 @@ def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence
             raise Refused(f"--check: beside these numbers there is no value to compare with ({error.message})") from None
         worst = max(zip(wrt, gradient, numeric, strict=True), key=lambda entry: abs(entry[1] - entry[2]))
     where = f"summed over {len(rows)} rows of {options.data}; " if options.data is not None else ""
-    symbol = "L" if "L" not in expression.names else "f"
-    title = f"{symbol} = {expression.text}   {where}{', '.join([f'{name} = {x:g}' for name, x in given.items()])}".rstrip("; ")
+    at_numbers = ", ".join([f"{name} = {x:g}" for name, x in given.items()])
+    taken = {*expression.names, *expression.definitions}
+    symbol = next(name for name in chain(("L", "f"), map("f{}".format, count(1))) if name not in taken)
+    definitions, _, last = expression.text.rpartition(";")
+    title = f"{definitions}{'; ' * bool(definitions)}{symbol} = {last.strip()}   {where}{at_numbers}".rstrip("; ")
     return Result(symbol, title, sum_of_values, dict(zip(wrt, gradient, strict=True)),
                   [flat[i:i + len(wrt)] for i in range(0, len(flat), len(wrt))] if options.second else None, worst)
 
@@ -203,10 +207,11 @@ def _parser() -> Parser:
                      formatter_class=argparse.RawDescriptionHelpFormatter, description=(
         "Evaluate and differentiate an expression and show its ξ tables; without one, the lecture's logistic loss,\n"
         f"{LECTURE} at y = 1, W = 3, X = 3."), epilog=(
-        "example: python3 -m autograd 'log(1/(1+exp(-W*X)))' W=3 X=3 --second --check\n"
+        "examples: python3 -m autograd 'log(1/(1+exp(-W*X)))' W=3 X=3 --second --check\n"
+        "          python3 -m autograd 'p = 1/(1+exp(-W*X)); -(y*log(p) + (1-y)*log(1-p))' W=3 X=3 y=1    (p is a row)\n"
         f"functions: {', '.join(sorted(FUNCTIONS))}\nconstants: pi, e, unless given a value"))
     parser.add_argument("words", nargs="*", metavar="EXPRESSION NAME=NUMBER",
-                        help="the expression, and a number for each variable")
+                        help="the expression, after definitions p = …; where it has some, and a number for each variable")
     parser.add_argument("--wrt", metavar="NAMES", help="differentiate by these variables only, separated by commas")
     parser.add_argument("--mode", choices=("forward", "backward", "both"), default="both",
                         help="which running derivatives to show")
@@ -234,6 +239,15 @@ def _digits(text: str) -> int:
     return int(text)
 
 
+def _gives_a_number(word: str) -> bool:
+    """Whether `word` is NAME=NUMBER."""
+    match = _ASSIGNMENT.fullmatch(word)
+    try:
+        return match is not None and float(match[2]) is not None
+    except ValueError:
+        return False
+
+
 def _assignments(words: Sequence[str], expression: Expression) -> dict[str, float]:
     given: dict[str, float] = {}
     for word in words:
@@ -241,6 +255,7 @@ def _assignments(words: Sequence[str], expression: Expression) -> dict[str, floa
         if match is None:
             raise Refused(f"{word[:60]!r} is no NAME=NUMBER; write the expression as one argument, in quotes")
         name, text = match[1], match[2].strip()
+        expression.check_given(name)
         if name not in expression.names:
             raise Refused(f"{name!r} is not in the expression; its variables are {', '.join(expression.names) or 'none'}")
         if name in given:

@@ -61,6 +61,11 @@ class Predictor(Module):
     nin: int
     unit: ClassVar[str]   # of `nn.OUTPUT_UNITS`
 
+    @property
+    def output(self) -> str:
+        """The name of the output unit, of what `link` is."""
+        return output_unit(self.unit).name
+
     def link(self, z: list[Value]) -> list[Value]:
         """ŷ of the linear outputs."""
         g = output_unit(self.unit).link
@@ -184,6 +189,9 @@ class SoftmaxRegression(Predictor, Layer):
     def __init__(self, nin: int, classes: int) -> None:
         super().__init__(nin, _classes(classes), init="zeros")
         self.classes = self.nout
+        unit: Any
+        for unit in self.neurons:
+            unit.output = self.output   # a unit by itself has no link: softmax takes them all
 
     def probabilities(self, x: Any) -> list[Value]:
         """ŷ = softmax(z)."""
@@ -212,6 +220,8 @@ class Perceptron(Predictor, Neuron):
 
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
+
+    output = "sign"   # of the score
 
     def link(self, z: list[Value]) -> list[Value]:
         """The sign of the score."""

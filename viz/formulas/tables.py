@@ -7,14 +7,18 @@ down; backward mode, where the values are stored going down and dL/dξn then run
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import mul
+from typing import TYPE_CHECKING, Any, overload
 
 from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
+from autograd.path import Paths
 from autograd.steps import Partial, Step, Steps, steps
 
 from .algebra import (
@@ -34,7 +38,7 @@ from .algebra import (
 )
 from .algebra import number as plain
 from .names import parameter_names
-from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii, width
+from .notation import HTML, LATEX, TEXT, Style, Term, formula, to_ascii, width
 
 if TYPE_CHECKING:
     import pandas
@@ -96,10 +100,9 @@ class Table:
 
 
 @dataclass(frozen=True)
-class XiTables:
-    """The ξ tables of a Value. Prints as text, shows as HTML in Jupyter; `.steps` are the numbers."""
+class Tables:
+    """Tables that belong together, and a note below them. They print as text, and show as HTML in Jupyter."""
 
-    steps: Steps
     tables: tuple[Table, ...]
     note: str = ""
 
@@ -124,6 +127,22 @@ class XiTables:
         """A DataFrame for each table."""
         return [t.to_pandas() for t in self.tables]
 
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+@dataclass(frozen=True, repr=False)
+class XiTables(Tables):
+    """The ξ tables of a Value; `.steps` are the numbers."""
+
+    steps: Steps = field(kw_only=True)
+
     def records(self) -> list[dict[str, Any]]:
         """The rows as dicts of text and numbers, for JSON: name, variable, value, partials, tangents and adjoint."""
         names, make = self.steps.names, _Typesetter(self.steps, 17)
@@ -135,19 +154,39 @@ class XiTables:
             "adjoint": step.adjoint,
         } for step in self.steps.rows]
 
-    def __str__(self) -> str:
-        return self.text()
 
-    def __repr__(self) -> str:
-        return self.text()
+@dataclass(frozen=True, repr=False)
+class PathTables(Tables):
+    """The tables of the paths to a Value, one for each variable; `.paths` are the numbers."""
 
-    def _repr_html_(self) -> str:
-        return self.html()
+    paths: tuple[Paths, ...] = field(kw_only=True)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dicts of text and numbers, for JSON: the nodes of a path, its factors, their product; and the sums."""
+        rows: list[dict[str, Any]] = []
+        for found in self.paths:
+            make, steps = _Typesetter(found.steps, 17), {step.node: step for step in found.steps.rows}
+            derivative = f"d{make.root}/d{make.names[found.variable]}"
+            for path in found:
+                factors = [{"of": make.names[v], "by": make.names[q.arg], "formula": make.partial(steps[v], q)(TEXT),
+                            "value": q.number} for v, q in zip(path.nodes[1:], path.factors, strict=True)]
+                rows.append({"derivative": derivative, "path": found.names(path), "factors": factors, "product": path.product})
+            rows.append({"derivative": derivative, "sum": found.derivative})
+        return rows
 
 
+@overload
+def table(y: Paths | Sequence[Paths], *, digits: int = 8, limit: int = 200, note: str = "") -> PathTables: ...
+
+
+@overload
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables:
-    """The ξ tables of `y`.
+          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables: ...
+
+
+def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
+          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables | PathTables:
+    """The ξ tables of `y`, or, of what `autograd.paths` found, a table with a row for each path and their sum.
 
     wrt, rows   which variables and rows, as in `autograd.steps.steps`
     model       a module, or anything with `named_parameters()`: unless `wrt` says otherwise, the variables are those of its
@@ -155,7 +194,7 @@ def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = 
     names       what to call nodes, beside what they are called anyhow
     mode        "forward", "backward" or "both"
     digits      significant digits of the decimals, 1 to 17
-    limit       ValueError if there are more rows, or more variables: nobody reads them
+    limit       ValueError if there are more rows, variables or paths, or factors of a path: nobody reads them
     note        a sentence that is shown below
 
     >>> from autograd import log
@@ -175,10 +214,12 @@ def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = 
     ξ1  │ 4                 │ ∂ξ1/∂x  │ 4                │ 0.25
     L   │ log 4 = 1.3862944 │ ∂L/∂ξ1  │ 0.25             │ 1
     """
-    if mode not in MODES:
-        raise ValueError(f"table(mode={mode!r}): choose one of {', '.join(MODES)}")
     if not 1 <= digits <= 17:
         raise ValueError(f"table(digits={digits!r}): a float has 1 to 17 significant digits")
+    if isinstance(y, (Paths, list, tuple)):
+        return _path_tables([y] if isinstance(y, Paths) else y, digits, limit, note)
+    if mode not in MODES:
+        raise ValueError(f"table(mode={mode!r}): choose one of {', '.join(MODES)}")
     found = steps(y, _parameters(y, model) if wrt is None and model is not None else wrt, rows,
                   parameter_names(model) | {**(names or {})})
     if len(found.rows) > limit:
@@ -191,7 +232,21 @@ def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = 
     tables = [make.partials()]
     tables += [make.forward()] if mode != "backward" else []
     tables += [make.backward()] if mode != "forward" else []
-    return XiTables(found, tuple(tables), note)
+    return XiTables(tuple(tables), note, steps=found)
+
+
+def _path_tables(found: Sequence[Paths], digits: int, limit: int, note: str) -> PathTables:
+    """A table for each variable."""
+    if not found:
+        raise ValueError("table() got an empty list: give a Value, or what autograd.paths gives")
+    for each in found:
+        if not isinstance(each, Paths):
+            raise TypeError(f"table() got a list with {bounded(each)}: it takes a Value, or what autograd.paths gives")
+        longest = max([len(path.factors) for path in each], default=0)
+        if max(len(each), longest) > limit:
+            raise ValueError(f"the table has {len(each)} path{'s' * (len(each) != 1)}, of up to {longest} factors, and limit="
+                             f"{limit}: list the paths to an intermediate Value, name the nodes that matter, or raise limit=")
+    return PathTables(tuple([_Typesetter(each.steps, digits).paths(each) for each in found]), note, paths=tuple(found))
 
 
 def _parameters(y: Value, model: Any) -> list[Value]:
@@ -287,6 +342,24 @@ class _Typesetter:
         head = (*map(_text, _HEAD), _ratio("d", self.root, "ξn"))
         title = "Backward mode: values from the first row down, then the running derivative from the last row up"
         return Table(title, head, tuple(rows))
+
+    def paths(self, found: Paths) -> Table:
+        """A row for each path: its nodes, its factors as formulas and as numbers, their product; below, the sum."""
+        steps = {step.node: step for step in self.steps.rows}
+        rows: list[tuple[Cell, ...]] = []
+        for path in found:
+            factors = [self.partial(steps[v], q) for v, q in zip(path.nodes[1:], path.factors, strict=True)]
+            exact = _times([self._numeric(q.formula) for q in path.factors]) if math.isfinite(path.product) else None
+            values = [_decimal(q.number, self.digits) for q in path.factors]
+            rows.append((_arrows(found.names(path)), _side_by_side(factors), _side_by_side(values),
+                         self._both(exact, path.product)))
+        x = found.variable
+        exact = self._running_adjoints().get(x) if rows else None
+        closed = [e for e in (*self._in_names(), *self._products()) if e is not None] if rows else [plain(0.0)]
+        rows.append((_ratio("d", self.root, self.names[x]), _expr(min(closed, key=lambda e: e.size, default=None)),
+                     _text("sum"), self._both(exact, found.derivative)))
+        head = tuple(map(_text, ("path", "factors", "values", "product")))
+        return Table("Paths: the product of the partials along each, and the sum over the paths", head, tuple(rows))
 
     def _values(self, step: Step) -> list[tuple[Cell, Cell, Cell, Cell]]:
         """(name, value, by, partial) for every partial of a row; name and value stand once."""
@@ -407,3 +480,27 @@ def _simple(v: Value, names: Mapping[Value, str], known: Mapping[Product, Expr] 
 
 def _expr(e: Expr | None) -> Cell:
     return lambda style: "…" if e is None else written(e, style)
+
+
+def _times(factors: Sequence[Expr | None]) -> Expr | None:
+    return _short(lambda: shortest(reduce(mul, map(_known, factors), plain(1.0))))
+
+
+def _arrows(names: Sequence[str]) -> Cell:
+    """x → ξ1 → L; of a long path both ends."""
+    shown = [*names[:4], None, *names[-4:]] if len(names) > 9 else names
+    return lambda style: (r" \to " if style is LATEX else " → ").join(["…" if n is None else style.symbol(n) for n in shown])
+
+
+def _decimal(x: float, digits: int) -> Cell:
+    return lambda style: style.number(x, digits)
+
+
+def _side_by_side(factors: Sequence[Cell]) -> Cell:
+    """A product whose factors stay as they are, each in brackets unless it is a symbol, a function or a power."""
+    def cell(style: Style) -> str:
+        terms = [t if isinstance(t := factor(style), Term) else style.term(t) for factor in factors]
+        if len(terms) > 1:
+            terms = [t if t.binds >= 8 else style.term(style.bracketed(t)) for t in terms]
+        return style.product(terms or [style.number(1.0)])
+    return cell

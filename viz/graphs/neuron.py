@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autograd import Value, no_grad
 from autograd.conversion import bounded
-from autograd.value import Value
 
 from ..formulas.notation import TEXT
 from ..formulas.notation import width as columns
@@ -19,29 +19,38 @@ STEP, UNIT, REACH = 40.0, 26.0, 320.0   # px: between inputs, the radius of Σ, 
 WEIGHT = 0.3                            # how far along it the weights stand
 
 
-def draw_neuron(neuron: Any, x: Sequence[Any] | None = None, *, limit: int = 16) -> Picture:
-    """The picture of one unit, g(b + Σ wᵢxᵢ).
+def draw_neuron(neuron: Any, x: Sequence[Any] | None = None, *, unit: int | None = None, limit: int = 16) -> Picture:
+    """The picture of one unit: z = b + Σ wᵢxᵢ, and a = g(z), which is called ŷ at the end of a model.
 
-    neuron   anything with `w`, a list of weights, and, as far as it has them, `b`, the bias, and `activation`, a name
+    neuron   anything with `w`, a list of weights, and, as far as it has them, `b`, the bias, and `activation`, a name; or
+             `output`, the name of its output unit, and `link`, which makes of a list of z one of ŷ, as the lectures' models
     x        the inputs, numbers or Values; with them the picture has z, and the output if the neuron can be called
+    unit     of a layer, or a model with several outputs, which one is drawn, from 0
     limit    how many inputs are drawn, at least 2; those left out in the middle are counted
 
-    TypeError unless the neuron has weights, ValueError if there are not as many inputs as weights.
+    TypeError unless the neuron has weights, ValueError if there are not as many inputs as weights, or no such unit.
 
     >>> class Gate:
     ...     w, b, activation = [Value(20.0), Value(20.0)], Value(-30.0), "sigmoid"
     >>> draw_neuron(Gate())
     <Picture of 6 nodes, placed by draw_neuron>
     """
+    layer = None
+    if unit is not None:
+        layer, units = neuron, getattr(neuron, "neurons", None) or getattr(neuron, "models", None) or ()
+        if not 0 <= unit < len(units):
+            raise ValueError(f"draw_neuron(unit={bounded(unit)}): {bounded(neuron)} has "
+                             + (f"the units 0 to {len(units) - 1}" if units else "no units; leave it out"))
+        neuron = units[unit]
     weights = getattr(neuron, "w", None)
     if not isinstance(weights, (list, tuple)) or not weights:
         raise TypeError(f"draw_neuron() got {bounded(neuron)}: it takes one neuron, whose w is a list of weights; "
-                        "of a layer draw one of its neurons")
+                        "of a layer choose one with unit=0")
     if x is not None and len(x) != len(weights):
         raise ValueError(f"draw_neuron(x=…) has {len(x)} inputs, the neuron has {len(weights)} weights")
     if limit < 2:
         raise ValueError(f"draw_neuron(limit={bounded(limit)}): draw at least 2 inputs")
-    bias, activation = getattr(neuron, "b", None), getattr(neuron, "activation", None) or "linear"
+    bias = getattr(neuron, "b", None)
     rows = [] if bias is None else [("1", f"{_label(bias, 'b')} = {_number(bias)}")]
     for i, w in enumerate(weights):
         name = f"x{i + 1}" if x is None else f"{_label(x[i], f'x{i + 1}')} = {_number(x[i])}"
@@ -49,12 +58,29 @@ def draw_neuron(neuron: Any, x: Sequence[Any] | None = None, *, limit: int = 16)
     extra = len(rows) - limit
     if extra > 0:
         rows[limit // 2:limit // 2 + extra] = [(f"… {extra} more", "")]
-    z = a = ""
+    index, z = "" if unit is None else "".join(["₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(unit + 1)]), ""
     if x is not None:
-        z = f"z = {TEXT.number(sum([_plain(w) * _plain(v) for w, v in zip(weights, x, strict=True)], _plain(bias or 0.0)), 6)}"
-        a = f" = {_number(neuron(x))}" if callable(neuron) else ""
-    called = activation if isinstance(activation, str) else getattr(activation, "__name__", "g")
-    return _picture(rows, z, visible(called), f"ŷ{a}")
+        total = sum([_plain(w) * _plain(v) for w, v in zip(weights, x, strict=True)], _plain(bias or 0.0))
+        z = f"z{index} = {TEXT.number(total, 6)}"
+    return _picture(rows, z, *_output(neuron, x, layer, unit, index))
+
+
+def _output(neuron: Any, x: Sequence[Any] | None, layer: Any, unit: int | None, index: str) -> tuple[str, str]:
+    """(the activation or output unit, as σ; what comes out, as ŷ = σ(z) = 0.5)."""
+    model = layer if hasattr(layer, "link") else neuron
+    output = getattr(model, "output", None)
+    activation = output if isinstance(output, str) else getattr(neuron, "activation", None) or "linear"
+    name = activation if isinstance(activation, str) else getattr(activation, "__name__", "g")
+    g = visible({"sigmoid": "σ"}.get(name, name))
+    result = f"{'a' if output is None else 'ŷ'}{index} = " + (
+        f"z{index}" if name == "linear" else f"{g}(z){index}" if name == "softmax" else f"{g}(z{index})")
+    if x is None or not callable(neuron):
+        return g, result
+    if hasattr(model, "link"):
+        with no_grad():
+            zs, at = (model.z(x), unit or 0) if model is layer else ([model.z(x)], 0)
+            return g, f"{result} = {_number(model.link(zs)[at])}"
+    return g, f"{result} = {_number(neuron(x))}" if output is None else result
 
 
 def _picture(rows: Sequence[tuple[str, str]], z: str, activation: str, output: str) -> Picture:
