@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_where_the_picture_goes() -> None:
         assert Path(file).stat().st_size > 500
     assert run("x*x", "x=2")[0] == 0
     assert not Path("xi.svg").exists()
+
+
+def test_a_png_is_written_where_graphviz_is_and_else_refused(
+    monkeypatch: pytest.MonkeyPatch, require_tool: Callable[[str], None]
+) -> None:
+    require_tool("dot")
+    assert run("x*x", "x=2", "--svg", "a.png")[0] == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setenv("PATH", "")
+    status, out, err = run("x*x", "x=2", "-o", "b.pdf")
+    assert (status, out) == (2, "") and "a .pdf needs Graphviz" in err and err.count("\n") == 1
+    assert not Path("b.pdf").exists()
 
 
 def test_an_expression_with_everything() -> None:
@@ -177,7 +190,7 @@ def test_binary_and_missing_files() -> None:
         ["x", "x=1", "--unknown"],
         ["x", "x=1", "--sum"],
         ["x", "x=1", "--svg", "missing/a.svg"],
-        ["x", "x=1", "--svg", "a.png"],
+        ["x", "x=1", "--svg", "a.jpg"],
         ["x", "x=1", "--format", "pdf"],
         ["x", "x="],
         ["x^2", "x=1"],
@@ -232,7 +245,7 @@ class TestProcess:
         )
 
     def test_needs_only_the_standard_library(self, tmp_path: Path) -> None:
-        for name in ("numpy", "graphviz", "pygraphviz", "matplotlib", "pandas"):  # whoever imports one of them fails
+        for name in ("numpy", "graphviz", "matplotlib", "pandas"):  # whoever imports one of them fails
             (tmp_path / f"{name}.py").write_text("raise ImportError('not installed')")
         done = self.start(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}", PATH="")
         assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     for target, made in files.items():
         try:
             made.save(target)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise Refused(str(error)) from None
         except OSError as error:
             raise Refused(f"cannot write {target}: {error.strerror}") from None
@@ -213,7 +213,7 @@ def _parser() -> Parser:
     parser.add_argument("--format", choices=("text", "markdown", "latex", "html", "json"), default="text",
                         help="how to print")
     parser.add_argument("--digits", type=_digits, metavar="N", help="significant digits, 1 to 17")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture of the graph (.svg or .dot)")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture of the graph (.svg, .dot, or with Graphviz .png, .pdf)")
     parser.add_argument("--explore", metavar="FILE", help="write a page that steps through the computation (.html)")
     parser.add_argument("-o", dest="output", metavar="PATH", help="write the picture there; in a folder it is called xi.svg")
     parser.add_argument("--second", action="store_true", help="add the second derivatives")
