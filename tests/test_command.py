@@ -251,6 +251,34 @@ class TestProcess:
         assert done.returncode == 0, done.stderr
         assert "-0.00037018372795869517" in done.stdout
 
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+    def test_a_terminal_gets_lines_that_fit_it_and_a_file_what_it_always_gets(self) -> None:
+        import pty
+
+        from viz.formulas.notation import width
+
+        ours, theirs = pty.openpty()
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+        with subprocess.Popen([sys.executable, "-m", "autograd"], stdout=theirs, env=env) as process:
+            os.close(theirs)
+            shown = b""
+            while part := self.read(ours):
+                shown += part
+            assert process.wait() == 0
+        os.close(ours)
+        lines = shown.decode().splitlines()
+        assert max(map(width, lines)) <= 80 and "    │ = 0.99987661        │         │ = −0.99975323" in shown.decode()
+        wide = run()[1]
+        assert self.start(COLUMNS="80").stdout == wide
+        assert max(map(width, wide.splitlines())) > 80
+
+    @staticmethod
+    def read(terminal: int) -> bytes:
+        try:
+            return os.read(terminal, 65536)
+        except OSError:   # so Linux says that the other end is closed
+            return b""
+
     def test_bad_input_has_no_traceback(self) -> None:
         done = self.start("x..y")
         assert (done.returncode, done.stdout) == (2, "")

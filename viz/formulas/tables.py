@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autograd import Value
+from autograd.display import terminal_width
 from autograd.steps import Partial, Step, Steps, steps
 
 from .algebra import Expr, TooLong, simplify, total, written
 from .algebra import number as plain
-from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii, width
+from .columns import LEAST, fitted, flowed
+from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii
 
 if TYPE_CHECKING:
     import pandas
@@ -29,9 +31,27 @@ _HEAD = ("row", "value", "partial", "value of partial")
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
 
-@dataclass(frozen=True)
-class Table:
-    """A title, the head of each column, and rows of cells."""
+class Shown:
+    """What has `text` and `html`: it prints as text, as wide as the terminal if it goes to one, and is HTML in a notebook."""
+
+    def text(self, ascii: bool = False, width: int | None = None) -> str:
+        """The text."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """The HTML."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return self.text(width=terminal_width())
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Shown):
+    """A title, the head of each column, and rows of cells. Prints as text, shows as HTML in Jupyter."""
 
     title: str
     head: tuple[Cell, ...]
@@ -41,12 +61,16 @@ class Table:
         """The head and the rows in one style."""
         return [[cell(style) for cell in row] for row in (self.head, *self.rows)]
 
-    def text(self, ascii: bool = False) -> str:
-        """Columns aligned by spaces, a rule below the head; in Unicode, or in ASCII where a terminal has nothing else."""
+    def text(self, ascii: bool = False, width: int | None = None) -> str:
+        """Columns aligned by spaces, a rule below the head; in Unicode, or in ASCII where a terminal has nothing else.
+
+        No line is longer than `width`, at least 20, if there is one: cells go on in a second line, or there is a block for
+        every row. ValueError for a smaller one.
+        """
+        if width is not None and width < LEAST:
+            raise ValueError(f"text(width={width!r}): a table needs {LEAST} columns")
         rows = [[to_ascii(c) if ascii else c for c in row] for row in self.cells(TEXT)]
-        widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-        lines = [" │ ".join([c + " " * (w - width(c)) for c, w in zip(row, widths, strict=True)]).rstrip() for row in rows]
-        text = "\n".join([self.title, lines[0], "─┼─".join(["─" * w for w in widths]), *lines[1:]])
+        text = fitted(self.title, rows, width)
         return to_ascii(text) if ascii else text
 
     def markdown(self) -> str:
@@ -77,18 +101,19 @@ class Table:
         return pd.DataFrame(rows, columns=head)
 
 
-@dataclass(frozen=True)
-class XiTables:
+@dataclass(frozen=True, repr=False)
+class XiTables(Shown):
     """The ξ tables of a Value. Prints as text, shows as HTML in Jupyter; `.steps` are the numbers."""
 
     steps: Steps
     tables: tuple[Table, ...]
     note: str = ""
 
-    def text(self, ascii: bool = False) -> str:
-        """All tables as aligned text."""
+    def text(self, ascii: bool = False, width: int | None = None) -> str:
+        """All tables as aligned text; no line is longer than `width`, as for `Table.text`."""
         note = to_ascii(self.note) if ascii else self.note
-        return "\n\n".join([t.text(ascii) for t in self.tables] + [note] * bool(note))
+        note = note if width is None else flowed(note, width)
+        return "\n\n".join([t.text(ascii, width) for t in self.tables] + [note] * bool(note))
 
     def markdown(self) -> str:
         """All tables in Markdown."""
@@ -117,14 +142,6 @@ class XiTables:
             "adjoint": step.adjoint,
         } for step in self.steps.rows]
 
-    def __str__(self) -> str:
-        return self.text()
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
 
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, mode: str = "both", rows: str = "auto", digits: int = 8,
