@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
 from autograd.steps import steps
-from viz import XiTables, table, to_ascii
+from viz import Table, XiTables, table, to_ascii
 from viz.formulas.algebra import Atom, Call, Expr, Number, Symbol, TooLong, simplify, written
 from viz.formulas.columns import broken
 from viz.formulas.notation import HTML, LATEX, TEXT, formula, width
@@ -178,7 +178,7 @@ def test_hostile_labels_stay_text(label: str) -> None:
     x = Value(2.0, label=label)
     found = table(log(x * x) + x)
     root = ET.fromstring(found.html())
-    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup", "sub"}
+    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup", "sub", "wbr"}
     for text in (found.text(), found.text(ascii=True), found.markdown(), found.latex()):
         assert all(c == "\n" or c.isprintable() for c in text)
         assert (
@@ -253,6 +253,29 @@ def test_a_cell_is_broken_without_loss(text: str, limit: int) -> None:
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert max(map(width, lines)) <= limit
     assert (len(lines) == 1) == (width(text) <= limit)
+
+
+def test_latex_has_titles_and_the_note_and_rows_that_do_not_touch() -> None:
+    W = Value(3.0, label="W")
+    found = table(log(1 / (1 + exp(-W))), note="50% of ∂ξ4/∂ξ3 & −y·e^(−W): {true}_1 \\input")
+    displays = re.findall(r"\\\[\n(.*?)\n\\\]", found.latex(), re.DOTALL)
+    assert len(displays) == 4 and [one.latex() for one in found.tables] == displays[:3]
+    for one, display in zip(found.tables, displays, strict=False):
+        assert display.startswith("\\begin{array}{l}\n\\textbf{" + one.title + "} \\\\\n{\\def\\arraystretch{1.9}\n")
+        assert display.count("\\begin{array}") == display.count("\\end{array}") == 2
+    assert displays[3].splitlines()[1] == (
+        r"\text{50${\mathrm{\%}}$ of ${\partial}$${\xi}$4/${\partial}$${\xi}$3 ${\mathrm{\&}}$ ${-}$y${\cdot}$e${\hat{\ }}$"
+        r"(${-}$W): ${\mathrm{\{}}$true${\mathrm{\}}}$${\mathrm{\_}}$1 ${\mathrm{\backslash }}$input}")
+
+
+@pytest.mark.parametrize(("formula", "depth"), [
+    ("a", 0), (r"\frac{a}{b}", 1), (r"\frac{a}{b}\frac{c}{d}", 1), (r"\frac{\frac{a}{b}}{c}", 2),
+    (r"\frac{a}{1 + e^{\frac{b}{c}}}", 2),
+    (r"\frac{a}{b}^{2} + \frac{1}{1 + \frac{1}{1 + \frac{1}{x}}}", 3), (r"\mathrm{\{\{} + \frac{x}{\mathrm{\}}}", 1),
+])
+def test_deeper_fractions_stand_further_apart(formula: str, depth: int) -> None:
+    one = Table("t", (lambda style: "head",), ((lambda style: formula,),))
+    assert rf"\arraystretch{{{1.4 + 0.5 * depth:.1f}}}" in one.latex()
 
 
 def test_text_needs_twenty_columns() -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
-_CELL, _RULE = "text-align: left; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0", "border-bottom: 1px solid"
+_CELL = "text-align: left; vertical-align: baseline; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0"
+_RULE, _WRAP = "border-bottom: 1px solid", '<wbr style="white-space: normal"/>'
 _TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
@@ -84,21 +85,65 @@ class Table(Shown):
         head, *rows = self.cells(HTML)
         lines = ["<tr>" + "".join([f'<th scope="col" style="{_CELL}; {_RULE}">{c}</th>' for c in head]) + "</tr>"]
         lines += [f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
-                  + "".join([f'<td style="{_CELL}">{c}</td>' for c in row[1:]]) + "</tr>" for row in rows]
+                  + "".join([f'<td style="{_CELL}">{_wrappable(c)}</td>' for c in row[1:]]) + "</tr>" for row in rows]
         caption = f'<caption style="{_CAPTION}">{html.escape(self.title)}</caption>'
         return f'<table style="{_TABLE}">{caption}{"".join(lines)}</table>'
 
     def latex(self) -> str:
-        """An array environment, for amsmath or MathJax."""
-        rows = [" & ".join(row) for row in self.cells(LATEX)]
-        return (rf"\begin{{array}}{{{'l' * len(self.head)}}}" + "\n" + rows[0] + r" \\ \hline" + "\n"
-                + " \\\\\n".join(rows[1:]) + "\n" + r"\end{array}")
+        r"""The title above an array, for math mode in LaTeX (with amsmath), KaTeX and MathJax.
+
+        Rows stand further apart the deeper their fractions are: \arraystretch is what LaTeX and KaTeX measure, MathJax measures
+        the fractions.
+        """
+        cells = self.cells(LATEX)
+        head, *rows = [" & ".join(row) for row in cells]
+        stretch = 1.4 + 0.5 * max([_nested_fractions(cell) for row in cells for cell in row])
+        array = [rf"{{\def\arraystretch{{{stretch:.1f}}}", rf"\begin{{array}}{{{'l' * len(cells[0])}}}", rf"{head} \\ \hline",
+                 " \\\\\n".join(rows), r"\end{array}}"]
+        return _stacked([rf"\textbf{{{_words(self.title)}}}", "\n".join(array)])
 
     def to_pandas(self) -> pandas.DataFrame:
         """The cells as text, in a DataFrame."""
         import pandas as pd
         head, *rows = self.cells(TEXT)
         return pd.DataFrame(rows, columns=head)
+
+
+def _wrappable(cell: str) -> str:
+    """HTML of "formula = number" that may go on in a second line before the number."""
+    formula, equals, number = cell.rpartition(" = ")
+    return f"{formula} {_WRAP}= {number}" if equals else cell
+
+
+def _stacked(rows: Sequence[str]) -> str:
+    """LaTeX, one below the other."""
+    return "\n".join([r"\begin{array}{l}", " \\\\\n".join(rows), r"\end{array}"])
+
+
+def _words(text: str) -> str:
+    r"""`text` for \text{…}: letters of formulas, and what LaTeX reads otherwise, in math mode."""
+    special = {"∂": r"\partial", "·": r"\cdot", "−": "-", "…": r"\ldots", "^": r"\hat{\ }"}
+    return "".join([c if c.isascii() and (c.isalnum() or c in " .,:;()=+-/'!?") else
+                    f"${{{special.get(c) or LATEX.symbol(c)}}}$" for c in text])
+
+
+def _nested_fractions(formula: str) -> int:
+    r"""How deep \frac stands within \frac."""
+    deepest = 0
+    inside, due = [0], [0]   # of every brace that is open: how many fractions it is in, how many parts of one are still to come
+    for token in re.findall(r"\\frac(?={)|\\.|[{}]", formula):
+        if token == r"\frac":
+            due[-1] = 2
+        elif token == "{":
+            part = due[-1] > 0
+            due[-1] -= part
+            inside.append(inside[-1] + part)
+            due.append(0)
+            deepest = max(deepest, inside[-1])
+        elif token == "}":
+            inside.pop()
+            due.pop()
+    return deepest
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,8 +169,10 @@ class XiTables(Shown):
         return f"<div>{''.join([t.html() for t in self.tables])}{f'<p>{html.escape(self.note)}</p>' * bool(self.note)}</div>"
 
     def latex(self) -> str:
-        """All tables as LaTeX arrays."""
-        return "\n\n".join([t.latex() for t in self.tables])
+        r"""All tables, and the note, as displayed formulas: a part of a document, or of a page with KaTeX or MathJax."""
+        note = [rf"\text{{{_words(line)}}}" for line in flowed(self.note, 80).splitlines() if line]
+        parts = [table.latex() for table in self.tables] + [_stacked(note)] * bool(note)
+        return "\n\n".join([f"\\[\n{part}\n\\]" for part in parts])
 
     def to_pandas(self) -> list[pandas.DataFrame]:
         """A DataFrame for each table."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "draw", "draw_dot", "picture_or_none"]
 
+WIDE = 1500    # px; of a cell's 1000 two thirds, at which 12 px are read as 8
 GLANCE = 80    # boxes in a notebook's picture of a large graph
 EDGES = 4      # per node that `limit` allows
 NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
@@ -107,7 +108,8 @@ def _chosen(name: str, value: Value, depth: int | None, limit: int) -> tuple[lis
 def picture_or_none(value: Any) -> str | None:
     """The SVG that a notebook shows for `value`: of a large graph its last operations; None if there can be no picture.
 
-    It never raises, and takes a second for a million nodes.
+    It is no wider than the cell; what would then be too small to read is drawn from top to bottom, if that is narrower. It
+    never raises, and takes a second for a million nodes.
 
     >>> picture_or_none(Value(2.0))[:4]
     '<svg'
@@ -116,7 +118,11 @@ def picture_or_none(value: Any) -> str | None:
         order = topological(value)
         depths = _depths(order)
         depth = _depth_within(GLANCE, depths) if len(order) > GLANCE else len(order)
-        return _picture(order, _down_to(depth, order, depths), limit=GLANCE).svg
+        drawn = _down_to(depth, order, depths)
+        picture = _picture(order, drawn, limit=GLANCE)
+        if picture.width > WIDE:
+            picture = min(picture, _picture(order, drawn, limit=GLANCE, rankdir="TB"), key=lambda picture: picture.width)
+        return picture._repr_svg_()
     except Exception:   # a notebook falls back on repr
         return None
 

@@ -75,6 +75,11 @@ class Picture:
         """
         return digraph(self.dot)
 
+    @property
+    def width(self) -> int:
+        """How wide the SVG is, in px."""
+        return int(self.svg.partition(' width="')[2].partition('"')[0])
+
     def _repr_svg_(self) -> str:
         return self.svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
