@@ -364,7 +364,8 @@ softplus = Primitive("softplus", value=lambda x: math.log1p(math.exp(-abs(x))) +
 logsumexp = Primitive("logsumexp", value=_nan_first(_logsumexp), partials=lambda y, *xs: softmax_of(xs),
                       array=_logsumexp_array)
 surprisal = Primitive("surprisal", value=_nan_first(_surprisal), partials=lambda y, *xs: _surprisal_slopes(xs),
-                      array=_surprisal_array)   # −log of the softmax: log Σ exp(z − x) of x and the others
+                      array=_surprisal_array, latex=r"-\log \operatorname{{softmax}}({0})_1", text="−log softmax({0})₁",
+                    binds=2)   # −log of the softmax: log Σ exp(z − x) of x and the others
 share = Primitive("share", value=lambda a, b: a / (a + b), array=lambda xp, a, b: a / (a + b), domain=POSITIVE,
                   partials=_share_slopes, pole=lambda a, b: math.copysign(math.inf, a) if a and a == a else math.nan,
                   latex=r"\frac{{{0}}}{{{0:1} + {1:1}}}", text="{0:2}/({0:1} + {1:1})", binds=2,
@@ -410,7 +411,8 @@ strong_div = Primitive("strong_div", value=lambda a, b: a / b if a else 0.0,
                        pole=_quotient_pole, latex=r"\frac{{{0}}}{{{1}}}", text="{0:2}/{1:8}", binds=2,
                        advice="division by zero; keep the divisor away from 0")
 shift = Primitive("shift", flat=True, kink=_ties, value=_nan_first(lambda *xs: max(xs) if math.isfinite(max(xs)) else math.nan),
-                  partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array)
+                  partials=lambda y, *xs: (0.0,) * len(xs), array=_shift_array,
+                  latex=r"\max({0})", text="max({0})")
 
 # Whole numbers, and what is left; of Python's floats // and % have the same bits.
 floor = Primitive("floor", flat=True, value=_whole(math.floor), partials=lambda y, x: (0.0,), array=lambda xp, x: xp.floor(x),

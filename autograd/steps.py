@@ -21,6 +21,7 @@ from . import primitives as p
 from .conversion import bounded
 from .faults import check_unchanged
 from .graph import topological
+from .shifts import shifted
 from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
@@ -135,7 +136,8 @@ def _layout(y: Value, order: Sequence[Value], variables: dict[Value, None], depe
     """The nodes that are rows, and the names of rows and symbols."""
     if rows == "auto":
         rows = "named" if any([v.args and v.label is not None and v is not y for v in order]) else "all"
-    results = [v for v in order if v.args and v in depends and v not in variables]
+    moving = shifted(order)   # they fold into the row where the shift cancels
+    results = [v for v in order if v.args and v in depends and v not in variables and (v is y or v not in moving)]
     chosen = _rows(y, results, order, rows == "named")
     symbols = [v for v in order if v in variables or (not v.args and v.label is not None)]
     return chosen, _names(y, [*symbols, *variables], chosen)

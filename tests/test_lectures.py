@@ -137,7 +137,7 @@ class TestXiTables:
     def test_products_of_the_columns(self) -> None:
         W, X, y = leaves()
         assert "−y·X·e^(−W·X)/(1 + e^(−W·X))" in table(part_a(W, X, y), [W]).text()
-        assert "X·(1 − y)/(1 + e^(−W·X))" in table(part_b(W, X, y), [W]).text()
+        assert "(1 − y)·X/(1 + e^(−W·X))" in table(part_b(W, X, y), [W]).text()
 
     def test_numbers_print_as_in_the_lecture(self) -> None:
         W, X, y = leaves()

@@ -1,178 +1,43 @@
 """Derivatives as a person would write them: −1/(1 + e^(−W·X))², not (−1)·((1/(1 + …))·(1/(1 + …))).
 
-    Expr     a sum of terms:  coefficient · atom^n · atom^n …
-    atom     a symbol, a number that is kept as it is, a function of Exprs, or a sum that stays in its brackets
-
-Only what can change no value is done: products and quotients of equal factors merge, equal terms add up, a double
-fraction is undone, and terms come over one denominator where that makes them fewer (1 − 1/(1+e) becomes e/(1+e)).
+A graph is read into an `Expr` in terms of the Values that have names, and the shortest way to write that is chosen. What was
+given a name stays a name: σ′(h) is p·(1 − p) where p names σ(h).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
+from autograd.shifts import shifted
 
-from .notation import Style, Term
+from .expressions import (
+    TEXT,
+    LARGEST,
+    Call,
+    Expr,
+    Product,
+    Sum,
+    Symbol,
+    TooLong,
+    call,
+    calls,
+    fraction,
+    has_factor,
+    number,
+    replaced,
+    shortest,
+    symbol,
+    total,
+    written,
+)
 
-LARGEST = 60   # atoms in a formula that anybody reads
+__all__ = ["Call", "Expr", "Sum", "Symbol", "TooLong", "Product", "has_factor", "names_for", "number", "renamed", "shortest", "simplify", "symbol", "total", "written"]
 
-
-class TooLong(Exception):
-    """The formula has more than `LARGEST` atoms."""
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number that would lose its meaning as a decimal: 1/3."""
-
-    x: float
-
-
-@dataclass(frozen=True)
-class Call:
-    """A primitive of expressions."""
-
-    op: Primitive
-    args: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    """A sum as a factor; equal to one of the same terms in another order."""
-
-    terms: tuple[tuple[float, Factors], ...]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sum) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> frozenset[Any]:
-        return frozenset([(c, frozenset(factors)) for c, factors in self.terms])
-
-
-Atom = Symbol | Number | Call | Sum
-Factors = tuple[tuple[Atom, float], ...]
-
-
-@dataclass(frozen=True)
-class Expr:
-    """A sum of products, and how many atoms it has."""
-
-    terms: tuple[tuple[float, Factors], ...]
-    size: int
-
-    def __add__(self, other: Expr) -> Expr:
-        found = _collect([*self.terms, *other.terms])
-        for atom, n in [(atom, n) for _, factors in found.terms for atom, n in factors if n < 0 and isinstance(atom, Sum)]:
-            over = total([(expr([t]) * expr([(1.0, ((atom, -n),))]))._distributed() for t in found.terms])
-            if len(over.terms) < len(found.terms):
-                return over * expr([(1.0, ((atom, n),))])
-        return found
-
-    def __mul__(self, other: Expr) -> Expr:
-        if not self.terms or not other.terms:
-            return expr([])
-        (c, left), (d, right) = self._factored(), other._factored()
-        powers: dict[Atom, float] = {}
-        for atom, n in (*left, *right):
-            powers[atom] = powers.get(atom, 0.0) + n
-        factor, kept = c * d, []
-        for atom, n in powers.items():
-            rest = n
-            if isinstance(atom, Number):
-                if factor == atom.x:   # 3/3² is 1/3
-                    factor, rest = 1.0, n + 1
-                if _is_short(factor * atom.x ** rest):   # and 0.5/0.5 is 1
-                    factor, rest = factor * atom.x ** rest, 0.0
-            if rest:
-                kept.append((atom, rest))
-        product = expr([(factor, tuple(kept))])
-        return product._distributed() if factor == 1 else product
-
-    def __pow__(self, n: float) -> Expr:
-        c, factors = self._factored()
-        if n % 1 and not (c > 0 and (len(factors) < 2 and all([m == 1 for _, m in factors]))):
-            return expr([(1.0, ((Sum(self.terms), n),))])   # (x²)^½ is |x|, and (x·y)^½ may have no factors
-        powers = [(atom, m * n) for atom, m in factors]
-        if c == 1 or (c > 0 and not factors and _is_short(c ** n)):
-            return expr([(c ** n, tuple(powers))])
-        if c < 0 and n % 2 in (0, 1):
-            sign = expr([((-1.0) ** n, ())])
-            return sign * expr([(-c, factors)]) ** n if c != -1 else sign * expr([(1.0, tuple(powers))])
-        return expr([(1.0, ((Number(c), n),))]) * expr([(1.0, tuple(powers))])
-
-    def _distributed(self) -> Expr:
-        """c · (a + b) as c·a + c·b, if that is all it is."""
-        if len(self.terms) == 1 and len(self.terms[0][1]) == 1:
-            c, ((atom, n),) = self.terms[0]
-            if isinstance(atom, Sum) and n == 1:
-                return expr([(c * d, factors) for d, factors in atom.terms])
-        return self
-
-    def _factored(self) -> tuple[float, Factors]:
-        return self.terms[0] if len(self.terms) == 1 else (1.0, ((Sum(self.terms), 1.0),))
-
-    def number(self) -> float | None:
-        """Its value if it is a plain number."""
-        return 0.0 if not self.terms else self.terms[0][0] if len(self.terms) == 1 and not self.terms[0][1] else None
-
-
-def expr(terms: Iterable[tuple[float, Factors]]) -> Expr:
-    """The sum of `terms`; TooLong if nobody could read it."""
-    terms = tuple(terms)
-    size = len(terms) + sum([_size(atom) for _, factors in terms for atom, _ in factors])
-    if size > LARGEST:
-        raise TooLong
-    return Expr(terms, size)
-
-
-def _size(atom: Atom) -> int:
-    if isinstance(atom, Call):
-        return 1 + sum([a.size for a in atom.args])
-    if isinstance(atom, Sum):
-        return 1 + sum([_size(a) for _, factors in atom.terms for a, _ in factors])
-    return 1
-
-
-def number(x: float) -> Expr:
-    """A number."""
-    return expr([(x, ())] if x else [])
-
-
-def symbol(name: str) -> Expr:
-    """A name."""
-    return expr([(1.0, ((Symbol(name), 1.0),))])
-
-
-def total(parts: Iterable[Expr]) -> Expr:
-    """The sum of several, terms that are equal counted together."""
-    return _collect([t for part in parts for t in part.terms])
-
-
-def _collect(terms: Iterable[tuple[float, Factors]]) -> Expr:
-    found: dict[frozenset[Any], tuple[float, Factors]] = {}
-    for c, factors in terms:
-        key = frozenset(factors)
-        found[key] = (found[key][0] + c, found[key][1]) if key in found else (c, factors)
-    return expr([t for t in found.values() if t[0]])
-
-
-def _is_short(x: float) -> bool:
-    return math.isfinite(x) and float(f"{x:.6g}") == x
+_INVERSE = Fraction(-1)
 
 
 def _power(base: Expr, exponent: Expr) -> Expr:
@@ -182,67 +47,113 @@ def _power(base: Expr, exponent: Expr) -> Expr:
 
 def _call(op: Primitive, *args: Expr) -> Expr:
     numbers = [a.number() for a in args]
-    if None not in numbers and _is_short(y := op.ieee(*numbers)):   # type: ignore[arg-type]
-        return number(y)
-    return expr([(1.0, ((Call(op, args), 1.0),))])
+    if None not in numbers:
+        y = op.ieee(*map(float, numbers))   # type: ignore[arg-type]
+        if math.isfinite(y) and float(f"{y:.6g}") == y:
+            return number(y)
+    return call(op, *args)
 
 
 _RULES: dict[Primitive, Callable[..., Expr]] = {
     p.add: lambda a, b: a + b,
-    p.neg: lambda a: a * number(-1.0),
+    p.neg: lambda a: _minus(a),
     p.mul: lambda a, b: a * b,
     p.strong_mul: lambda a, b: a * b,
-    p.reciprocal: lambda a: a ** -1.0,
-    p.div: lambda a, b: a * b ** -1.0,
-    p.strong_div: lambda a, b: a * b ** -1.0,
+    p.reciprocal: lambda a: a ** _INVERSE,
+    p.div: lambda a, b: a * b ** _INVERSE,
+    p.strong_div: lambda a, b: a * b ** _INVERSE,
     p.pow_: _power,
-    p.sech2: lambda a: _call(p.cosh, a) ** -2.0,
-    p.shift: lambda *args: number(0.0),   # it cancels: e^(x−m) / Σ e^(x−m) is e^x / Σ e^x
+    p.share: lambda a, b: a * (a + b) ** _INVERSE,
+    p.logistic: lambda a: _call(p.sigmoid, a) * _call(p.sigmoid, _minus(a)),
+    p.sech2: lambda a: _call(p.cosh, a) ** Fraction(-2),
+    p.cauchy: lambda a: (number(1.0) + a * a) ** _INVERSE,
+    p.inversion: lambda a, b: a * (a * a + b * b) ** _INVERSE,
+    p.logsumexp: lambda *xs: _call(p.log, total([_call(p.exp, x) for x in xs])),
+    p.surprisal: lambda *xs: _call(p.log, total([_call(p.exp, x) for x in xs])) + _minus(xs[0]),
+    p.shift: lambda *args: number(0.0),   # of what does not change with it: e^(x−m) / Σ e^(x−m) is e^x / Σ e^x
 }
+_OF_TWO = (p.share, p.inversion)   # whose divisor is a sum of both
+_DIVISIONS = (p.reciprocal, p.div, p.strong_div, p.share, p.inversion)
 
 
-def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False) -> Expr:
-    """The formula of `v` in terms of the named Values, or with their numbers put in if `numeric`. TooLong if it is."""
+def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False, known: Mapping[Product, Expr] | None = None) -> Expr:
+    """The formula of `v` in terms of the named Values, or with their numbers put in if `numeric`; `known` are products that
+    have a name. TooLong if nobody could read it."""
+    return renamed(shortest(_read(v, names, numeric)), known or {})
+
+
+def renamed(e: Expr, known: Mapping[Product, Expr]) -> Expr:
+    """`e` in terms of what has a name, where that is shorter; TooLong if nobody could read it."""
+    for parts in (_complements(e), known):
+        if parts:
+            other = shortest(replaced(e, parts))
+            e = other if other.measure[1] <= e.measure[1] else e
+    if e.size > LARGEST:
+        raise TooLong
+    return e
+
+
+def _read(v: Value, names: Mapping[Value, str], numeric: bool) -> Expr:
+    order = topological(v, stop=names)
+    moving = v in shifted(order)
     found: dict[Value, Expr] = {}
-    for u in topological(v, stop=names):
+    for u in order:
         for a in u.args:
             if a not in found:
                 found[a] = number(a.data) if numeric else symbol(names[a])
-        if (u is not v and u in names) or u.op is None:
+        if u in names or u.op is None:
             found[u] = symbol(names[u]) if u in names and not numeric else number(u.data)
-        elif u.op in (p.reciprocal, p.div) and not found[u.args[-1]].terms:
+        elif u.op in _DIVISIONS and not found[u.args[-1]].terms and not (u.op in _OF_TWO and found[u.args[0]].terms):
             raise TooLong   # a division by a plain 0 has no formula
         else:
             args = [found[a] for a in u.args]
-            found[u] = _RULES[u.op](*args) if u.op in _RULES else _call(u.op, *args)
+            rule = _RULES.get(u.op) if not (u.op is p.shift and moving) else None
+            found[u] = shortest(rule(*args)) if rule else _call(u.op, *args)
     return found[v]
 
 
-def written(e: Expr, style: Style) -> Term:
-    """The expression in print."""
-    return style.sum([_written_term(c, factors, style) for c, factors in e.terms]) if e.terms else style.number(0.0)
+def names_for(names: Mapping[Value, str], v: Value) -> dict[Product, Expr]:
+    """{a product: what it is in terms of the name of `v`}: of p = σ(h), σ(h) is p and σ(−h) is 1 − p."""
+    name = symbol(names[v])
+    rest = number(1.0) + _minus(name)
+    try:
+        e = shortest(_read(v, {u: called for u, called in names.items() if u is not v}, numeric=False))
+        left = fraction(number(1.0) + _minus(e))
+    except TooLong:
+        return {}
+    found: dict[Product, Expr] = {}
+    if e.terms and (a := _as_call(e)) and a.op in _COMPLEMENTS:
+        pattern, way = _COMPLEMENTS[a.op](*a.args)
+        found[pattern] = replaced(way, {e.terms[0]: name})
+    for product, way in [(left, rest), (e, name), (left * e ** _INVERSE, rest * name ** _INVERSE)]:
+        if len(product.terms) == 1 and product.terms[0][1]:
+            found[product.terms[0]] = way
+    return found
 
 
-def _written_term(c: float, factors: Factors, style: Style) -> Term:
-    factors = tuple(sorted(factors, key=lambda factor: (Number, Symbol, Call, Sum).index(type(factor[0]))))   # y·X·e^…
-    over = [_written_power(atom, n, style) for atom, n in factors if n > 0]
-    under = [_written_power(atom, -n, style) for atom, n in factors if n < 0]
-    if abs(c) != 1 or not over:
-        over.insert(0, style.number(abs(c)))
-    term = style.product(over)
-    term = style.fraction(term, style.product(under)) if under else term
-    return style.negative(term) if c < 0 else term
+def _as_call(e: Expr) -> Call | None:
+    """The call that `e` is, if it is one."""
+    (_, factors), *_ = e.terms
+    return a if factors and isinstance(a := factors[0][0], Call) and e == call(a.op, *a.args) else None
 
 
-def _written_power(atom: Atom, n: float, style: Style) -> Term:
-    if isinstance(atom, Symbol):
-        term = style.symbol(atom.name)
-    elif isinstance(atom, Number):
-        if _is_short(atom.x ** n):
-            return style.number(atom.x ** n)
-        term = style.number(atom.x)
-    elif isinstance(atom, Call):
-        term = style.apply(atom.op, [written(a, style) for a in atom.args])
-    else:
-        term = style.sum([_written_term(c, factors, style) for c, factors in atom.terms])
-    return term if n == 1 else style.power(term, style.number(n))
+def _complements(e: Expr) -> dict[Product, Expr]:
+    """σ(−h) as 1 − σ(h), where both are in `e`."""
+    found: dict[Product, Expr] = {}
+    within = dict.fromkeys(sorted(calls(e, p.sigmoid), key=lambda a: a.args[0].measure))
+    for a in within:
+        pattern, way = _COMPLEMENTS[p.sigmoid](*a.args)
+        if pattern[1][0][0] in within and call(a.op, *a.args).terms[0] not in found:
+            found[pattern] = way
+    return found
+
+
+def _minus(e: Expr) -> Expr:
+    return number(-1.0) * e
+
+
+# What 1 − σ(h) and 1 − tanh²(h) are as one product.
+_COMPLEMENTS: dict[Primitive, Callable[[Expr], tuple[Product, Expr]]] = {
+    p.sigmoid: lambda h: (call(p.sigmoid, _minus(h)).terms[0], number(1.0) + _minus(call(p.sigmoid, h))),
+    p.tanh: lambda h: ((call(p.cosh, h) ** Fraction(-2)).terms[0], number(1.0) + _minus(call(p.tanh, h) ** Fraction(2))),
+}

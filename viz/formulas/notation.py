@@ -110,7 +110,13 @@ class Style:
         """The factors one beside another."""
         if len(factors) == 1:
             return factors[0]
-        return self.term((r" \cdot " if self.name == "latex" else "·").join([f"{f:2}" for f in factors]), 2)
+        texts = [f"{f:9}" if i and f[0] in "-−" or self._runs_on(f) and f is not factors[-1] else f"{f:2}"
+                 for i, f in enumerate(factors)]
+        return self.term((r" \cdot " if self.name == "latex" else "·").join(texts), 2)
+
+    def _runs_on(self, term: Term) -> bool:
+        """log x, which would seem to take in what follows."""
+        return term.binds == 8 and re.match(r"\\?[a-z][\w{}]* ", term) is not None and not term.endswith(")")
 
     def sum(self, terms: list[Term]) -> Term:
         """The terms, a minus sign in front of one taking the place of its plus."""
@@ -122,7 +128,7 @@ class Style:
 
     def negative(self, term: Term) -> Term:
         """−term"""
-        return self.term(("-" if self.name == "latex" else "−") + f"{term:2}", 2)
+        return self.term(("-" if self.name == "latex" else "−") + (f"{term:9}" if term[0] in "-−" else f"{term:2}"), 2)
 
     def apply(self, op: Primitive, args: list[Term]) -> Term:
         """op(*args) in the notation of its row."""

@@ -12,138 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autograd import Value
-from autograd.display import terminal_width
+from autograd import Value, topological
+from autograd import primitives as p
 from autograd.steps import Partial, Step, Steps, steps
 
-from .algebra import Expr, TooLong, simplify, total, written
+from .algebra import Expr, Product, TooLong, calls, has_factor, names_for, renamed, shortest, simplify, symbol, total, written
 from .algebra import number as plain
-from .columns import LEAST, fitted, flowed
-from .notation import HTML, LATEX, TEXT, Style, formula, to_ascii
+from .columns import flowed
+from .notation import LATEX, TEXT, Style, formula, to_ascii
+from .table import Cell, Shown, Table, stacked, words
 
 if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
-_CELL = "text-align: left; vertical-align: baseline; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0"
-_RULE, _WRAP = "border-bottom: 1px solid", '<wbr style="white-space: normal"/>'
-_TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
-Cell = Callable[[Style], str]   # what stands in a cell, in each style
-
-
-class Shown:
-    """What has `text` and `html`: it prints as text, as wide as the terminal if it goes to one, and is HTML in a notebook."""
-
-    def text(self, ascii: bool = False, width: int | None = None) -> str:
-        """The text."""
-        raise NotImplementedError
-
-    def html(self) -> str:
-        """The HTML."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return self.text(width=terminal_width())
-
-    def _repr_html_(self) -> str:
-        return self.html()
-
-
-@dataclass(frozen=True, repr=False)
-class Table(Shown):
-    """A title, the head of each column, and rows of cells. Prints as text, shows as HTML in Jupyter."""
-
-    title: str
-    head: tuple[Cell, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    def cells(self, style: Style) -> list[list[str]]:
-        """The head and the rows in one style."""
-        return [[cell(style) for cell in row] for row in (self.head, *self.rows)]
-
-    def text(self, ascii: bool = False, width: int | None = None) -> str:
-        """Columns aligned by spaces, a rule below the head; in Unicode, or in ASCII where a terminal has nothing else.
-
-        No line is longer than `width`, at least 20, if there is one: cells go on in a second line, or there is a block for
-        every row. ValueError for a smaller one.
-        """
-        if width is not None and width < LEAST:
-            raise ValueError(f"text(width={width!r}): a table needs {LEAST} columns")
-        rows = [[to_ascii(c) if ascii else c for c in row] for row in self.cells(TEXT)]
-        text = fitted(self.title, rows, width)
-        return to_ascii(text) if ascii else text
-
-    def markdown(self) -> str:
-        """A table of GitHub's Markdown, its formulas as $LaTeX$."""
-        rows = [[f"${c}$".replace("|", r"\vert ") if c else "" for c in row] for row in self.cells(LATEX)]
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([f"**{self.title}**\n", lines[0], "|" + "---|" * len(self.head), *lines[1:]])
-
-    def html(self) -> str:
-        """A table of HTML, a th for each column and each row."""
-        head, *rows = self.cells(HTML)
-        lines = ["<tr>" + "".join([f'<th scope="col" style="{_CELL}; {_RULE}">{c}</th>' for c in head]) + "</tr>"]
-        lines += [f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
-                  + "".join([f'<td style="{_CELL}">{_wrappable(c)}</td>' for c in row[1:]]) + "</tr>" for row in rows]
-        caption = f'<caption style="{_CAPTION}">{html.escape(self.title)}</caption>'
-        return f'<table style="{_TABLE}">{caption}{"".join(lines)}</table>'
-
-    def latex(self) -> str:
-        r"""The title above an array, for math mode in LaTeX (with amsmath), KaTeX and MathJax.
-
-        Rows stand further apart the deeper their fractions are: \arraystretch is what LaTeX and KaTeX measure, MathJax measures
-        the fractions.
-        """
-        cells = self.cells(LATEX)
-        head, *rows = [" & ".join(row) for row in cells]
-        stretch = 1.4 + 0.5 * max([_nested_fractions(cell) for row in cells for cell in row])
-        array = [rf"{{\def\arraystretch{{{stretch:.1f}}}", rf"\begin{{array}}{{{'l' * len(cells[0])}}}", rf"{head} \\ \hline",
-                 " \\\\\n".join(rows), r"\end{array}}"]
-        return _stacked([rf"\textbf{{{_words(self.title)}}}", "\n".join(array)])
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """The cells as text, in a DataFrame."""
-        import pandas as pd
-        head, *rows = self.cells(TEXT)
-        return pd.DataFrame(rows, columns=head)
-
-
-def _wrappable(cell: str) -> str:
-    """HTML of "formula = number" that may go on in a second line before the number."""
-    formula, equals, number = cell.rpartition(" = ")
-    return f"{formula} {_WRAP}= {number}" if equals else cell
-
-
-def _stacked(rows: Sequence[str]) -> str:
-    """LaTeX, one below the other."""
-    return "\n".join([r"\begin{array}{l}", " \\\\\n".join(rows), r"\end{array}"])
-
-
-def _words(text: str) -> str:
-    r"""`text` for \text{…}: letters of formulas, and what LaTeX reads otherwise, in math mode."""
-    special = {"∂": r"\partial", "·": r"\cdot", "−": "-", "…": r"\ldots", "^": r"\hat{\ }"}
-    return "".join([c if c.isascii() and (c.isalnum() or c in " .,:;()=+-/'!?") else
-                    f"${{{special.get(c) or LATEX.symbol(c)}}}$" for c in text])
-
-
-def _nested_fractions(formula: str) -> int:
-    r"""How deep \frac stands within \frac."""
-    deepest = 0
-    inside, due = [0], [0]   # of every brace that is open: how many fractions it is in, how many parts of one are still to come
-    for token in re.findall(r"\\frac(?={)|\\.|[{}]", formula):
-        if token == r"\frac":
-            due[-1] = 2
-        elif token == "{":
-            part = due[-1] > 0
-            due[-1] -= part
-            inside.append(inside[-1] + part)
-            due.append(0)
-            deepest = max(deepest, inside[-1])
-        elif token == "}":
-            inside.pop()
-            due.pop()
-    return deepest
+ACTIVATIONS = (p.sigmoid, p.tanh, p.share)   # whose slope is told by their value
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,8 +54,8 @@ class XiTables(Shown):
 
     def latex(self) -> str:
         r"""All tables, and the note, as displayed formulas: a part of a document, or of a page with KaTeX or MathJax."""
-        note = [rf"\text{{{_words(line)}}}" for line in flowed(self.note, 80).splitlines() if line]
-        parts = [table.latex() for table in self.tables] + [_stacked(note)] * bool(note)
+        note = [rf"\text{{{words(line)}}}" for line in flowed(self.note, 80).splitlines() if line]
+        parts = [table.latex() for table in self.tables] + [stacked(note)] * bool(note)
         return "\n\n".join([f"\\[\n{part}\n\\]" for part in parts])
 
     def to_pandas(self) -> list[pandas.DataFrame]:
@@ -188,7 +72,6 @@ class XiTables(Shown):
             "tangents": {names[x]: t for x, t in zip(self.steps.variables, step.tangents, strict=True)},
             "adjoint": step.adjoint,
         } for step in self.steps.rows]
-
 
 
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, mode: str = "both", rows: str = "auto", digits: int = 8,
@@ -241,17 +124,38 @@ class _Typesetter:
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
         self.root = found.names.get(found.root, "L")
+        self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
+        self.known = {step.node: names_for(self.names, step.node) for step in found.rows
+                      if step.node.label is not None or step.node.op in ACTIVATIONS}
 
     def variable(self, step: Step) -> Cell:
         """The row's formula in terms of the rows before it."""
-        return lambda style: formula(step.node, self._others(step), style)
+        others = self._others(step)
+        if any([u.op is p.shift for u in topological(step.node, stop=others)]):   # it cancels
+            e = _short(lambda: simplify(step.node, others))
+            if e is not None:
+                return _expr(e)
+        return lambda style: formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
-        """The local partial in terms of the rows before it."""
-        return _simple(partial.formula, self._others(step))
+        """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
+        others = self._others(step)
+        found = _short(lambda: simplify(partial.formula, others, known=self._known(step)))
+        with_own = _short(lambda: simplify(partial.formula, others, known=self._known()))
+        return _expr(with_own if with_own is not None and self._in_own_terms(step, with_own) else found)
+
+    def _in_own_terms(self, step: Step, e: Expr) -> bool:
+        """Whether it is p·(1 − p), or of an activation's row at all in names only."""
+        complement = plain(1.0) + plain(-1.0) * symbol(step.name)
+        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e)))
 
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
+
+    def _known(self, but: Step | None = None) -> dict[Product, Expr]:
+        """What products of factors are in terms of the rows' names, longer ones first."""
+        found = [item for v, known in self.known.items() if but is None or v is not but.node for item in known.items()]
+        return dict(sorted(found, key=lambda item: -len(item[0][1])))
 
     def partials(self) -> Table:
         rows: list[tuple[Cell, ...]] = []
@@ -261,9 +165,10 @@ class _Typesetter:
                 rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
                              _simple(partial.formula, self.leaves)))
                 name = variable = _text("")
-        for x, product in zip(self.steps.variables, self._products(), strict=True):
-            if product is not None:
-                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]), _text(""), _expr(product)))
+        for x, named, product in zip(self.steps.variables, self._in_names(), self._products(), strict=True):
+            if product is not None or named is not None:
+                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]),
+                             _text("") if named in (None, product) else _expr(named), _expr(product)))
         head = ("row", "variable", "partial", "derivative")
         return Table("Partial derivatives", (*map(_text, head), _list("in terms of", list(self.leaves.values()))), tuple(rows))
 
@@ -280,7 +185,7 @@ class _Typesetter:
 
     def backward(self) -> Table:
         running = self._running_adjoints()
-        rows = [(_symbol(self.names[x]), self._both(plain(x.data), x.data), _text(""), _text(""), self._both(running.get(x), g))
+        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), _text(""), _text(""), self._both(running.get(x), g))
                 for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
         for step in self.steps.rows:
             for i, cells in enumerate(self._values(step)):
@@ -315,7 +220,20 @@ class _Typesetter:
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
         running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, self.leaves)))
-        return [running.get(x) for x in self.steps.variables]
+        return [_renamed(running.get(x), {}) for x in self.steps.variables]
+
+    def _in_names(self) -> list[Expr | None]:
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        products = self._products()
+        if self.labelled:
+            names = self.leaves | {v: self.names[v] for v in self.labelled}
+        elif None in products:
+            names = self.names
+        else:
+            return [None] * len(products)
+        known = self._known()
+        running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, names, known=known)))
+        return [_renamed(running.get(x), known) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
@@ -354,7 +272,11 @@ def _ratio(d: str, of: str, by: str) -> Cell:
 
 def _sum(pairs: Sequence[tuple[Expr | None, Expr | None]]) -> Expr | None:
     """Σ a·b; None if a part is unknown or the result too long."""
-    return _short(lambda: total([_known(a) * _known(b) for a, b in pairs]))
+    return _short(lambda: shortest(total([_known(a) * _known(b) for a, b in pairs])))
+
+
+def _renamed(e: Expr | None, known: Mapping[Product, Expr]) -> Expr | None:
+    return _short(lambda: renamed(_known(e), known))
 
 
 def _known(e: Expr | None) -> Expr:
@@ -384,8 +306,8 @@ def _list(words: str, names: Sequence[str]) -> Cell:
                           + ", ".join([style.symbol(n) if n != "…" else n for n in shown]))
 
 
-def _simple(v: Value, names: Mapping[Value, str]) -> Cell:
-    return _expr(_short(lambda: simplify(v, names)))
+def _simple(v: Value, names: Mapping[Value, str], known: Mapping[Product, Expr] | None = None) -> Cell:
+    return _expr(_short(lambda: simplify(v, names, known=known)))
 
 
 def _expr(e: Expr | None) -> Cell:

@@ -1,0 +1,530 @@
+"""Sums of products, and the shortest way to write one: over one denominator, with common factors in front, or as it is.
+
+    Expr     a sum of terms:  coefficient · atom^n · atom^n …
+    atom     a symbol, a function of Exprs, or a sum that stays in its brackets
+
+Coefficients and exponents are exact: a float is the decimal that it prints as. What is done can change no value: products and
+quotients of equal factors merge, equal terms add up, a factor that divides a sum is taken out or cancelled.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Any
+
+from autograd import Primitive
+
+from .notation import TEXT, Style, Term
+
+LARGEST = 60    # atoms in a formula that anybody reads
+WORKING = 400   # atoms in one that may still become shorter
+
+
+class TooLong(Exception):
+    """The formula has more atoms than anybody reads, or none that could be written."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A primitive of expressions."""
+
+    op: Primitive
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A sum as a factor; equal to one of the same terms in another order."""
+
+    terms: tuple[Product, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sum) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> frozenset[Any]:
+        return _key(self.terms)
+
+
+Atom = Symbol | Call | Sum
+Factors = tuple[tuple[Atom, Fraction], ...]
+Product = tuple[Fraction, Factors]
+Powers = dict[Atom, Fraction]
+ONE = Fraction(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Expr:
+    """A sum of products, and how many atoms it has; equal to one of the same terms in another order."""
+
+    terms: tuple[Product, ...]
+    size: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expr) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> frozenset[Any]:
+        return _key(self.terms)
+
+    @cached_property
+    def measure(self) -> tuple[int, int]:
+        """How many additions it has, and about how many characters in print: what a reader has to take in."""
+        return _measure(self.terms)
+
+    def __add__(self, other: Expr) -> Expr:
+        return total([self, other])
+
+    def __mul__(self, other: Expr) -> Expr:
+        if not self.terms or not other.terms:
+            return expr([])
+        product = expr([_times(self._factored(), other._factored())])
+        return product._distributed() if product.terms[0][0] == 1 else product
+
+    def __pow__(self, n: Fraction) -> Expr:
+        c, factors = self._factored()
+        root = _power(c, n)
+        splits = n.denominator == 1 or (c > 0 and len(factors) < 2 and all([m == 1 for _, m in factors]))
+        if root is None or not splits:
+            return expr([(ONE, ((Sum(self.terms), n),))])   # (x²)^½ is |x|, and (x·y)^½ may have no factors
+        return expr([(root, tuple([(atom, m * n) for atom, m in factors]))])
+
+    def _distributed(self) -> Expr:
+        """1 · (a + b) as a + b, if that is all it is."""
+        if len(self.terms) == 1 and len(self.terms[0][1]) == 1:
+            c, ((atom, n),) = self.terms[0]
+            if isinstance(atom, Sum) and n == 1:
+                return expr([(c * d, factors) for d, factors in atom.terms])
+        return self
+
+    def _factored(self) -> Product:
+        return self.terms[0] if len(self.terms) == 1 else (ONE, ((Sum(self.terms), ONE),))
+
+    def number(self) -> Fraction | None:
+        """Its value if it is a plain number."""
+        return Fraction(0) if not self.terms else self.terms[0][0] if len(self.terms) == 1 and not self.terms[0][1] else None
+
+
+def expr(terms: Iterable[Product]) -> Expr:
+    """The sum of `terms`; TooLong if it is beyond hope."""
+    terms = tuple(terms)
+    size = len(terms) + sum([_size(atom) for _, factors in terms for atom, _ in factors])
+    if size > WORKING:
+        raise TooLong
+    return Expr(terms, size)
+
+
+def _key(terms: Iterable[Product]) -> frozenset[Any]:
+    return frozenset([(c, frozenset(factors)) for c, factors in terms])
+
+
+def _power(c: Fraction, n: Fraction) -> Fraction | None:
+    """cⁿ, if that is a number that can be written."""
+    if c == 1:
+        return c
+    if n.denominator == 1:
+        return c ** n.numerator if abs(n) <= 16 else None
+    if abs(n) > 16 or n.denominator > 16 or not 1e-300 < c < 1e300:
+        return None
+    root = Fraction(repr(float(c) ** (1 / n.denominator)))
+    return root ** n.numerator if root ** n.denominator == c else None
+
+
+def _size(atom: Atom) -> int:
+    if isinstance(atom, Call):
+        return 1 + sum([a.size for a in atom.args])
+    if isinstance(atom, Sum):
+        return 1 + sum([_size(a) for _, factors in atom.terms for a, _ in factors])
+    return 1
+
+
+def number(x: float) -> Expr:
+    """A number; TooLong if it is not finite."""
+    if not math.isfinite(x):
+        raise TooLong
+    return expr([(Fraction(repr(float(x))), ())] if x else [])
+
+
+def symbol(name: str) -> Expr:
+    """A name."""
+    return expr([(ONE, ((Symbol(name), ONE),))])
+
+
+def call(op: Primitive, *args: Expr) -> Expr:
+    """A primitive of expressions, as one atom."""
+    return expr([(ONE, ((Call(op, args), ONE),))])
+
+
+def total(parts: Iterable[Expr]) -> Expr:
+    """The sum of several, terms that are equal counted together."""
+    return expr(_collected([t for part in parts for t in part.terms]))
+
+
+def _collected(terms: Iterable[Product]) -> list[Product]:
+    found: dict[frozenset[Any], Product] = {}
+    for c, factors in terms:
+        key = frozenset(factors)
+        found[key] = (found[key][0] + c, found[key][1]) if key in found else (c, factors)
+    return [t for t in found.values() if t[0]]
+
+
+def _times(a: Product, b: Product) -> Product:
+    powers: Powers = {}
+    for atom, n in (*a[1], *b[1]):
+        powers[atom] = powers.get(atom, Fraction(0)) + n
+    return a[0] * b[0], tuple([(atom, n) for atom, n in powers.items() if n])
+
+
+# ---- the shortest of several ways to write it
+
+@lru_cache(4096)
+def shortest(e: Expr) -> Expr:
+    """`e`, or what is equal to it and simpler: with fewer sums in it, or as few and shorter in print.
+
+    >>> y, p, one = symbol("y"), symbol("p"), number(1.0)
+    >>> rest, p_rest = one + number(-1.0) * y, one + number(-1.0) * p
+    >>> print(written(shortest(rest * p_rest ** Fraction(-1) + number(-1.0) * y * p ** Fraction(-1)), TEXT))
+    (p − y)/(p·(1 − p))
+    """
+    if len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]]):
+        return e
+    best = e
+    for way in _other_ways(e):
+        if _simpler(way, best):
+            best = way
+    return _signed(best)
+
+
+def fraction(e: Expr) -> Expr:
+    """`e` as one product or quotient; TooLong if that is nothing to read."""
+    return e if len(e.terms) == 1 else next(_other_ways(e), e)
+
+
+def has_factor(e: Expr, part: Expr) -> bool:
+    """Whether the one term of `e` has the sum `part` as a factor, or it is that."""
+    return e == part or (len(e.terms) == 1 and (Sum(part.terms), ONE) in e.terms[0][1])
+
+
+def calls(e: Expr, op: Primitive | None = None) -> Iterator[Call]:
+    """Every call that stands in `e`, of any primitive or of this one."""
+    for _, factors in e.terms:
+        for atom, _ in factors:
+            if isinstance(atom, Call) and op in (None, atom.op):
+                yield atom
+            for inner in [expr(atom.terms)] if isinstance(atom, Sum) else atom.args if isinstance(atom, Call) else ():
+                yield from calls(inner, op)
+
+
+def _simpler(way: Expr, than: Expr) -> bool:
+    additions, length = way.measure
+    before, longest = than.measure
+    if additions != before:
+        return additions < before
+    if (len(way.terms) == 1) != (len(than.terms) == 1):   # a product stays one, and a sum becomes one that is no longer
+        return length <= longest and len(way.terms) == 1
+    return length < longest
+
+
+def _measure(terms: Sequence[Product]) -> tuple[int, int]:
+    """(how many additions, about how many characters) it has in print."""
+    additions = len(terms) - 1
+    length = 3 * additions
+    for c, factors in terms:
+        length += len(factors) - 1 + (0 if abs(c) == 1 and factors else 1 + len(str(c))) + (c < 0)
+        for atom, n in factors:
+            length += abs(n) != 1
+            if isinstance(atom, Symbol):
+                length += len(atom.name)
+            else:
+                inner = [atom.terms] if isinstance(atom, Sum) else [a.terms for a in atom.args]
+                length += 2 if isinstance(atom, Sum) else len(atom.op.name)
+                for more, longer in map(_measure, inner):
+                    additions += more
+                    length += longer
+    return additions, length
+
+
+def _other_ways(e: Expr) -> Iterator[Expr]:
+    try:
+        over, under = _over_one_denominator(e)
+    except TooLong:
+        return
+    if not over:
+        yield expr([])
+        return
+    factor, over = _content(over)
+    factor = _times(factor, under)
+    factor, over = _without(factor, over, [s for s, n in under[1] if isinstance(s, Sum) and n < 0])
+    below = [s for s, n in factor[1] if isinstance(s, Sum) and n < 0]
+    yield _signed(_with(*_without(factor, over, dict.fromkeys(_sums(e.terms)))))
+    if len(over) > 1:
+        for s in below:   # (quotient · s + remainder) / s
+            quotient, rest = _divided(over, s.terms) or ([], [])
+            if quotient and rest:
+                shared, rest = _content(rest)
+                part = _with(_times(shared, (ONE, ((s, -ONE),))), rest)
+                yield _signed(_with(_times(factor, (ONE, ((s, ONE),))), [*part.terms, *quotient]))
+        yield expr(_collected([_times(t, factor) for t in over]))
+
+
+def _without(factor: Product, over: list[Product], sums: Iterable[Sum]) -> tuple[Product, list[Product]]:
+    """factor · over, with those of the sums as factors that divide `over`."""
+    for s in sums:
+        while len(over) > 1 and len(s.terms) > 1 and (found := _divided(over, s.terms)) and not found[1]:
+            factor, over = _times(factor, (ONE, ((s, ONE),))), found[0]
+    return factor, over
+
+
+def _signed(e: Expr) -> Expr:
+    """p − y for −(y − p); −(1 − y) is as good as y − 1."""
+    c, factors = e._factored()
+    for i, (s, n) in enumerate(factors if c == -1 else ()):
+        if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] > 0 > s.terms[1][0]:
+            (c, left), (d, right) = s.terms
+            if not left and len(right) == 1 and isinstance(right[0][0], Symbol):
+                continue
+            turned = Sum(((-d, right), (-c, left)))
+            return expr([(ONE, (*factors[:i], (turned, n), *factors[i + 1:]))])._distributed()
+    return e
+
+
+def _with(factor: Product, terms: Sequence[Product]) -> Expr:
+    """factor · (the sum of terms)"""
+    return expr([factor]) * expr(terms)
+
+
+def _sums(terms: Iterable[Product]) -> Iterator[Sum]:
+    for _, factors in terms:
+        for atom, _ in factors:
+            if isinstance(atom, Sum):
+                yield atom
+                yield from [a for _, inner in atom.terms for a, _ in inner if isinstance(a, Sum)]
+
+
+def _over_one_denominator(e: Expr) -> tuple[list[Product], Product]:
+    """(terms without brackets or denominators, what they all stand over, as a factor)."""
+    terms = list(e.terms)
+    under: Powers = {}
+    for _ in range(8):   # brackets within brackets
+        low: Powers = {}
+        for _, factors in terms:
+            for atom, n in factors:
+                low[atom] = min(low.get(atom, Fraction(0)), n)
+        for atom, n in low.items():
+            if n < 0:
+                under[atom] = under.get(atom, Fraction(0)) + n
+        lift = (ONE, tuple([(atom, -n) for atom, n in low.items() if n < 0]))
+        lifted = [_times(t, lift) for t in terms]
+        terms = _collected([t for product in lifted for t in _without_brackets(product)])
+        if terms == lifted and not lift[1]:
+            break
+    return terms, (ONE, tuple(under.items()))
+
+
+def _without_brackets(product: Product) -> list[Product]:
+    """The product multiplied out; TooLong if that is."""
+    c, factors = product
+    found: list[Product] = [(c, tuple([(a, n) for a, n in factors if not _opens(a, n)]))]
+    for atom, n in factors:
+        if _opens(atom, n):
+            assert isinstance(atom, Sum)
+            for _ in range(int(n)):
+                found = _collected([_times(t, u) for t in found for u in atom.terms])
+                if len(found) > LARGEST:
+                    raise TooLong
+    return found
+
+
+def _opens(atom: Atom, n: Fraction) -> bool:
+    return isinstance(atom, Sum) and n.denominator == 1 and 0 < n <= 6
+
+
+def _content(terms: Sequence[Product]) -> tuple[Product, list[Product]]:
+    """The factor that all terms share, with the sign and number of the first if all numbers are alike; and what is left."""
+    shared: Powers = dict(terms[0][1])
+    for _, factors in terms[1:]:
+        powers = dict(factors)
+        shared = {atom: min(n, powers[atom]) for atom, n in shared.items() if atom in powers and (n > 0) == (powers[atom] > 0)}
+    alike = len({abs(c) for c, _ in terms}) == 1
+    c = terms[0][0] if alike and len(terms) == 1 else abs(terms[0][0]) if alike else ONE
+    if all([d < 0 for d, _ in terms]):
+        c = -abs(c)
+    factor = (c, tuple(shared.items()))
+    inverse = (1 / c, tuple([(atom, -n) for atom, n in shared.items()]))
+    return factor, [_times(t, inverse) for t in terms]
+
+
+def _divided(terms: Sequence[Product], by: Sequence[Product]) -> tuple[list[Product], list[Product]] | None:
+    """(quotient, remainder) of polynomials; None where the divisor has no leading term or there is no end."""
+    rank: dict[Atom, int] = {}
+    for _, factors in (*by, *terms):
+        for atom, _ in factors:
+            rank.setdefault(atom, -len(rank) - (1000 if isinstance(atom, Symbol) else 0))
+    order = sorted(rank, key=rank.__getitem__, reverse=True)   # a function leads before a name
+
+    def height(t: Product) -> list[Fraction]:
+        powers = dict(t[1])
+        return [powers.get(atom, Fraction(0)) for atom in order]
+
+    lead = max(by, key=height)
+    inverse = (1 / lead[0], tuple([(atom, -n) for atom, n in lead[1]]))
+    left, quotient, rest = list(terms), [], []
+    for _ in range(4 * LARGEST):
+        if not left:
+            return quotient, rest
+        first = max(left, key=height)
+        factor = _times(first, inverse)
+        if any([n < 0 for _, n in factor[1]]):
+            rest.append(first)
+            left.remove(first)
+        else:
+            quotient.append(factor)
+            left = _collected([*left, *[_times((-c, f), factor) for c, f in by]])
+    return None
+
+
+# ---- in other words
+
+def replaced(e: Expr, parts: Mapping[Product, Expr]) -> Expr:
+    """`e` with every product of factors that stands in `parts` written as what it is there."""
+    return total([_replaced(t, parts) for t in e.terms])
+
+
+def _replaced(product: Product, parts: Mapping[Product, Expr]) -> Expr:
+    c, factors = product
+    found = expr([(c, ())])
+    powers = dict(factors)
+    for (d, pattern), name in parts.items():
+        while times := _contains(powers, pattern):
+            for atom, n in pattern:
+                powers[atom] -= n * times
+            found = found * name ** Fraction(times) * expr([(d ** -times, ())])
+    for atom, n in powers.items():
+        if n:
+            found = found * _rebuilt(atom, lambda part: replaced(part, parts)) ** n
+    return found
+
+
+def _contains(powers: Powers, pattern: Factors) -> int:
+    """How often the product of `powers` has the factors of the pattern: whole times, or none; also as a divisor."""
+    if not pattern or any([not powers.get(atom) for atom, _ in pattern]):
+        return 0
+    ratios = [powers[atom] / n for atom, n in pattern]
+    if min(ratios) >= 1:
+        return int(min(ratios))
+    return -int(-max(ratios)) if max(ratios) <= -1 else 0
+
+
+def _rebuilt(atom: Atom, change: Callable[[Expr], Expr]) -> Expr:
+    if isinstance(atom, Sum):
+        return shortest(change(expr(atom.terms)))
+    if isinstance(atom, Call):
+        return call(atom.op, *map(change, atom.args))
+    return expr([(ONE, ((atom, ONE),))])
+
+
+# ---- in print
+
+def written(e: Expr, style: Style) -> Term:
+    """The expression in print."""
+    return style.sum([_written_term(t, style) for t in _in_line(e.terms)]) if e.terms else style.number(0.0)
+
+
+def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
+    """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments; and b − a for −a + b."""
+    calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
+    if len(calls) == 1 and None not in calls:
+        return sorted(terms, key=lambda t: _natural(t[1][0][0]))
+    first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+    return [terms[first], *terms[:first], *terms[first + 1:]]
+
+
+def _natural(atom: Atom) -> list[Any]:
+    """By number where names have one: z9 before z10."""
+    text = str(_written_power(atom, ONE, TEXT))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _written_term(product: Product, style: Style) -> Term:
+    c, factors = product
+    top, bottom = _coefficient(abs(c))
+    over = [_written_power(atom, n, style) for atom, n in _ordered(factors) if n > 0]
+    under = [_written_power(atom, -n, style) for atom, n in _ordered(factors) if n < 0]
+    if top != 1 or not over:
+        over.insert(0, style.number(top))
+    if bottom != 1:
+        under.insert(0, style.number(bottom))
+    term = style.product(over)
+    term = style.fraction(term, style.product(under)) if under else term
+    return style.negative(term) if c < 0 else term
+
+
+def _coefficient(c: Fraction) -> tuple[float, float]:
+    """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3."""
+    if c > 10 ** 300 or c < Fraction(1, 10 ** 300):
+        raise TooLong
+    x = float(c)
+    if c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000:
+        return float(c.numerator), float(c.denominator)
+    return x, 1.0
+
+
+def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
+    """(p − y)·X, x·(y − x) and x·(p + y): a difference stands before names that do not occur in it."""
+    names = [f for f in factors if isinstance(f[0], Symbol)]
+    bases = [str(f[0].name).rstrip("0123456789") for f in names if isinstance(f[0], Symbol)]   # a1·a2, and y·X
+    names = [f for _, f in sorted(zip(bases, names, strict=True), key=lambda f: (bases.index(f[0]), _natural(f[1][0])))]
+    calls = sorted([f for f in factors if isinstance(f[0], Call)], key=lambda f: _natural(f[0]))
+    before, behind = [], list[tuple[int, tuple[Atom, Fraction]]]()
+    for f in factors:
+        if isinstance(f[0], Sum):
+            within = set(_names(f[0]))
+            places = [i for i, (name, _) in enumerate(names) if name in within]
+            if places:
+                behind.append((places[-1], f))
+            elif not names or any([c < 0 for c, _ in f[0].terms]):
+                before.append(f)
+            else:
+                behind.append((len(names) - 1, f))
+    found = list(before)
+    for i, f in enumerate(names):
+        found += [f, *[s for place, s in behind if place == i]]
+    return [*found, *calls]
+
+
+def _names(atom: Atom) -> Iterator[Symbol]:
+    if isinstance(atom, Symbol):
+        yield atom
+    else:
+        for terms in [atom.terms] if isinstance(atom, Sum) else [a.terms for a in atom.args]:
+            for _, factors in terms:
+                for inner, _ in factors:
+                    yield from _names(inner)
+
+
+def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:
+    if isinstance(atom, Symbol):
+        term = style.symbol(atom.name)
+    elif isinstance(atom, Call):
+        term = style.apply(atom.op, [written(a, style) for a in atom.args])
+    else:
+        term = style.sum([_written_term(t, style) for t in _in_line(atom.terms)])
+    return term if n == 1 else style.power(term, style.number(float(n)))
