@@ -332,7 +332,7 @@ direction = Primitive("direction", value=_direction, domain=POSITIVE,   # a cosi
                       array=_direction_array,
                       partials=lambda y, a, b: (direction(b, a) * (direction(b, a) / hypot(a, b)),
                                                 -y * (direction(b, a) / hypot(a, b))),
-                      latex=r"\frac{{{0}}}{{\sqrt{{{0:8}^{{2}} + {1:8}^{{2}}}}}}", text="{0:2}/√({0:8}² + {1:8}²)", binds=2)
+                      latex=r"\frac{{{0}}}{{\sqrt{{{0:9}^{{2}} + {1:9}^{{2}}}}}}", text="{0:2}/√({0:9}² + {1:9}²)", binds=2)
 
 # Exponentials and logarithms.
 exp2 = Primitive("exp2", symbol="2ˣ", value=math.exp2, partials=lambda y, x: (math.log(2) * y,), array=lambda xp, x: xp.exp2(x),
@@ -448,16 +448,16 @@ acos = Primitive("acos", value=math.acos, partials=lambda y, x: (-1 / semicircle
 atan = Primitive("atan", value=math.atan, partials=lambda y, x: (cauchy(x),), array=lambda xp, x: xp.arctan(x),
                  latex=r"\arctan {0:9}", text="atan {0:9}", binds=8)
 semicircle = Primitive("semicircle", value=lambda x: math.sqrt((1 - x) * (1 + x)), partials=lambda y, x: (-x / y,), domain=UNIT,
-                       array=lambda xp, x: xp.sqrt((1 - x) * (1 + x)), latex=r"\sqrt{{1 - {0:8}^{{2}}}}", text="√(1 − {0:8}²)",
+                       array=lambda xp, x: xp.sqrt((1 - x) * (1 + x)), latex=r"\sqrt{{1 - {0:9}^{{2}}}}", text="√(1 − {0:9}²)",
                        binds=8, symbol="√(1 − x²)", advice="it needs a number from -1 to 1")
 cauchy = Primitive("cauchy", value=_cauchy, partials=lambda y, x: (-2 * y * strong_mul(y, x),),
-                   array=lambda xp, x: _cauchy(x), latex=r"\frac{{1}}{{1 + {0:8}^{{2}}}}", text="1/(1 + {0:8}²)", binds=2,
+                   array=lambda xp, x: _cauchy(x), latex=r"\frac{{1}}{{1 + {0:9}^{{2}}}}", text="1/(1 + {0:9}²)", binds=2,
                    symbol="1/(1 + x²)")
 atan2 = Primitive("atan2", value=math.atan2, array=lambda xp, a, b: xp.arctan2(a, b), domain=POSITIVE,
                   partials=lambda y, a, b: (inversion(b, a), -inversion(a, b)))
 inversion = Primitive("inversion", value=_inversion, array=_inversion_array, domain=POSITIVE,
                       partials=lambda y, a, b: _inverted(a, b),
-                      latex=r"\frac{{{0}}}{{{0:8}^{{2}} + {1:8}^{{2}}}}", text="{0:2}/({0:8}² + {1:8}²)", binds=2,
+                      latex=r"\frac{{{0}}}{{{0:9}^{{2}} + {1:9}^{{2}}}}", text="{0:2}/({0:9}² + {1:9}²)", binds=2,
                       advice="the point (0, 0) has no inverse")
 sinh = Primitive("sinh", value=math.sinh, partials=lambda y, x: (cosh(x),), array=lambda xp, x: xp.sinh(x),
                  overflow=lambda x: math.copysign(math.inf, x), latex=r"\sinh {0:9}", text="sinh {0:9}", binds=8)

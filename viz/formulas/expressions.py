@@ -127,9 +127,14 @@ def expr(terms: Iterable[Product]) -> Expr:
     """The sum of `terms`; TooLong if it is beyond hope."""
     terms = tuple(terms)
     size = len(terms) + sum([_size(atom) for _, factors in terms for atom, _ in factors])
-    if size > WORKING:
+    if size > WORKING or not all([_is_writable(c) for c, _ in terms]):
         raise TooLong
     return Expr(terms, size)
+
+
+def _is_writable(c: Fraction) -> bool:
+    top, bottom = c.numerator.bit_length(), c.denominator.bit_length()
+    return abs(top - bottom) < 1000 and top + bottom < 4000
 
 
 def _key(terms: Iterable[Product]) -> frozenset[Any]:
@@ -204,7 +209,7 @@ def shortest(e: Expr) -> Expr:
     >>> print(written(shortest(rest * p_rest ** Fraction(-1) + number(-1.0) * y * p ** Fraction(-1)), TEXT))
     (p − y)/(p·(1 − p))
     """
-    if len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]]):
+    if e.size > 2 * LARGEST or (len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]])):
         return e
     best = e
     for way in _other_ways(e):
@@ -277,7 +282,7 @@ def _other_ways(e: Expr) -> Iterator[Expr]:
     yield _signed(_with(*_without(factor, over, dict.fromkeys(_sums(e.terms)))))
     if len(over) > 1:
         for s in below:   # (quotient · s + remainder) / s
-            quotient, rest = _divided(over, s.terms) or ([], [])
+            quotient, rest = _divided(over, s.terms)
             if quotient and rest:
                 shared, rest = _content(rest)
                 part = _with(_times(shared, (ONE, ((s, -ONE),))), rest)
@@ -288,8 +293,11 @@ def _other_ways(e: Expr) -> Iterator[Expr]:
 def _without(factor: Product, over: list[Product], sums: Iterable[Sum]) -> tuple[Product, list[Product]]:
     """factor · over, with those of the sums as factors that divide `over`."""
     for s in sums:
-        while len(over) > 1 and len(s.terms) > 1 and (found := _divided(over, s.terms)) and not found[1]:
-            factor, over = _times(factor, (ONE, ((s, ONE),))), found[0]
+        while len(over) > 1 and len(s.terms) > 1:
+            quotient, rest = _divided(over, s.terms)
+            if rest:
+                break
+            factor, over = _times(factor, (ONE, ((s, ONE),))), quotient
     return factor, over
 
 
@@ -372,33 +380,43 @@ def _content(terms: Sequence[Product]) -> tuple[Product, list[Product]]:
     return factor, [_times(t, inverse) for t in terms]
 
 
-def _divided(terms: Sequence[Product], by: Sequence[Product]) -> tuple[list[Product], list[Product]] | None:
-    """(quotient, remainder) of polynomials; None where the divisor has no leading term or there is no end."""
-    rank: dict[Atom, int] = {}
-    for _, factors in (*by, *terms):
-        for atom, _ in factors:
-            rank.setdefault(atom, -len(rank) - (1000 if isinstance(atom, Symbol) else 0))
-    order = sorted(rank, key=rank.__getitem__, reverse=True)   # a function leads before a name
+def _divided(terms: Sequence[Product], by: Sequence[Product]) -> tuple[list[Product], list[Product]]:
+    """(quotient, remainder) of polynomials, a function before a name."""
+    atoms = list(dict.fromkeys([atom for _, factors in (*by, *terms) for atom, _ in factors]))
+    atoms.sort(key=lambda atom: isinstance(atom, Symbol))
+    left, divisor = _polynomial(terms, atoms), _polynomial(by, atoms)
+    lead = max(divisor)
+    quotient: Polynomial = {}
+    rest: Polynomial = {}
+    while left and len(quotient) + len(rest) < LARGEST:
+        top = max(left)
+        power = tuple([a - b for a, b in zip(top, lead, strict=True)])
+        if min(power, default=0) < 0:
+            rest[top] = left.pop(top)
+            continue
+        quotient[power] = c = left[top] / divisor[lead]
+        for place, d in divisor.items():
+            at = tuple([a + b for a, b in zip(place, power, strict=True)])
+            left[at] = left.get(at, Fraction(0)) - c * d
+            if not left[at]:
+                del left[at]
+    return _products(quotient, atoms), _products(rest | left, atoms)
 
-    def height(t: Product) -> list[Fraction]:
-        powers = dict(t[1])
-        return [powers.get(atom, Fraction(0)) for atom in order]
 
-    lead = max(by, key=height)
-    inverse = (1 / lead[0], tuple([(atom, -n) for atom, n in lead[1]]))
-    left, quotient, rest = list(terms), [], []
-    for _ in range(4 * LARGEST):
-        if not left:
-            return quotient, rest
-        first = max(left, key=height)
-        factor = _times(first, inverse)
-        if any([n < 0 for _, n in factor[1]]):
-            rest.append(first)
-            left.remove(first)
-        else:
-            quotient.append(factor)
-            left = _collected([*left, *[_times((-c, f), factor) for c, f in by]])
-    return None
+Polynomial = dict[tuple[Fraction | int, ...], Fraction]   # {the exponents of some atoms: the coefficient}
+
+
+def _polynomial(terms: Sequence[Product], atoms: Sequence[Atom]) -> Polynomial:
+    found = {}
+    for c, factors in terms:
+        powers = {atom: int(n) if n.denominator == 1 else n for atom, n in factors}
+        found[tuple([powers.get(atom, 0) for atom in atoms])] = c
+    return found
+
+
+def _products(polynomial: Polynomial, atoms: Sequence[Atom]) -> list[Product]:
+    return [(c, tuple([(atom, Fraction(n)) for atom, n in zip(atoms, powers, strict=True) if n]))
+            for powers, c in polynomial.items()]
 
 
 # ---- in other words
@@ -457,6 +475,7 @@ def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
     return [terms[first], *terms[:first], *terms[first + 1:]]
 
 
+@lru_cache(4096)
 def _natural(atom: Atom) -> list[Any]:
     """By number where names have one: z9 before z10."""
     text = str(_written_power(atom, ONE, TEXT))
@@ -479,8 +498,6 @@ def _written_term(product: Product, style: Style) -> Term:
 
 def _coefficient(c: Fraction) -> tuple[float, float]:
     """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3."""
-    if c > 10 ** 300 or c < Fraction(1, 10 ** 300):
-        raise TooLong
     x = float(c)
     if c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000:
         return float(c.numerator), float(c.denominator)

@@ -134,6 +134,8 @@ class Style:
         """op(*args) in the notation of its row."""
         if op is p.add:
             return args[1] if args[0] == "0" else self.sum(args)   # sum() begins with 0
+        if op in (p.mul, p.strong_mul):
+            return self.product(args)
         template = op.latex if self.name == "latex" else op.text
         if template is None:
             name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name

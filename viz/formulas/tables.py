@@ -253,7 +253,7 @@ class _Typesetter:
             if exact is None or exact.number() is not None:
                 return short
             text = written(exact, TEXT)
-            if len(text) > 34 or re.search(r"\.\d{8}", text):   # too long, or decimals anyway
+            if "…" in text or len(text) > 34 or re.search(r"\.\d{8}", text):   # too long, or decimals anyway
                 return short
             return f"{written(exact, style)} = {short}"
         return cell

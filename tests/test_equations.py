@@ -1,0 +1,238 @@
+"""Every printed equation is true: read back from the print of every format and computed, at the point and beside it.
+
+    formula = number            is that number
+    a row's formula             in terms of the rows before it, and its partials, in the same and in terms of the leaves
+    the chain rule              the product of the columns
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from autograd import PRIMITIVES, Value, exp, grad, log, log_softmax, sigmoid, softmax, tanh
+from autograd.testing import Program, expressions, networks, points
+from tests.equations import FORMATS, Reader, Unread, exact, mp, mpf
+from viz import table
+from viz.formulas.notation import TEXT
+from viz.formulas.tables import XiTables
+
+DIGITS = 40
+COUNTED: Counter[str] = Counter()
+REPORT = os.environ.get("XIGRAD_EQUATIONS")   # a file to which the number of equations that were checked is written
+
+
+def check(y: Value, wrt: Sequence[Value] | None = None) -> None:
+    """Every equation in the tables of `y`, in every format."""
+    try:
+        found = table(y, wrt, limit=400)
+    except FloatingPointError:   # a derivative is nan: there is no table
+        return
+    beside = {v: mpf(repr(v.data)) * mpf("1.01") + mpf("0.003") for v in found.steps.names if not v.args}
+    with mp.workdps(DIGITS):
+        printed = {name: cells(found) for name, (_, cells) in FORMATS.items()}
+        for at in ({}, beside):
+            Checked(found, at).check(printed)
+
+
+class Checked:
+    """The tables, and what everything in them is, to many digits, where leaves are the numbers `at`."""
+
+    def __init__(self, found: XiTables, at: dict[Value, Any]) -> None:
+        self.found, self.beside = found, bool(at)
+        steps = found.steps
+        try:
+            self.exact = at
+            exact(steps.root, at)
+            self.partials = [[exact(q.formula, at) for q in step.partials] for step in steps.rows]
+            self.sound = not any([isinstance(x, mp.mpc) or not mp.isfinite(x) for x in at.values()])
+        except (ZeroDivisionError, ValueError, OverflowError):
+            self.sound = False
+        self.values = {name: at[v] for v, name in steps.names.items() if v in at}
+        self.leaves = {steps.names[v]: at[v] for v in steps.names if v in at and (not v.args or v in steps.variables)}
+
+    def check(self, printed: dict[str, list[list[list[str]]]]) -> None:
+        if not self.sound:
+            return
+        steps = self.found.steps
+        gradient = self.adjoints()
+        for name, (style, _) in FORMATS.items():
+            self.format, self.style = name, style
+            (_, *partials), *values = printed[name]
+            rows = iter(partials)
+            for step, found in zip(steps.rows, self.partials, strict=True):
+                for i, q in enumerate(found or [None]):
+                    _, variable, _, derivative, leaves = next(rows)
+                    if i == 0:
+                        self.same(variable, self.exact[step.node], self.values)
+                    if q is not None:
+                        self.same(derivative, q, self.values)
+                        self.same(leaves, q, self.leaves)
+            for x in steps.variables:
+                _, _, _, derivative, leaves = next(rows, ("", "", "", "", ""))
+                for cell, env in ((derivative, self.values), (leaves, self.leaves)):
+                    if cell:
+                        self.same(cell, gradient.get(x, mpf(0)), env)
+            if not self.beside:
+                for (_, *rows_), running in zip(values, (self.tangents(), self.backward(gradient)), strict=True):
+                    for cells_, (value, partial, *derivatives) in zip(rows_, running, strict=True):
+                        _, value_, _, partial_, *derivatives_ = cells_
+                        for cell, number in zip((value_, partial_, *derivatives_), (value, partial, *derivatives), strict=True):
+                            if cell:
+                                self.equation(cell, number)
+
+    def adjoints(self) -> dict[Value, Any]:
+        running = {self.found.steps.root: mpf(1)}
+        for step, partials in zip(reversed(self.found.steps.rows), reversed(self.partials), strict=True):
+            for q, d in zip(step.partials, partials, strict=True):
+                running[q.arg] = running.get(q.arg, mpf(0)) + running.get(step.node, mpf(0)) * d
+        return running
+
+    def tangents(self) -> list[list[Any]]:
+        """The numbers of the table of forward mode."""
+        steps, rows = self.found.steps, []
+        running: list[dict[Value, Any]] = [{x: mpf(1)} for x in steps.variables]
+        for step, partials in zip(steps.rows, self.partials, strict=True):
+            for t in running:
+                t[step.node] = sum([t.get(q.arg, mpf(0)) * d for q, d in zip(step.partials, partials, strict=True)], mpf(0))
+            for i, d in enumerate(partials or [None]):
+                rows.append([self.exact[step.node], d, *[t[step.node] if i == 0 else None for t in running]])
+        return rows
+
+    def backward(self, gradient: dict[Value, Any]) -> list[list[Any]]:
+        """The numbers of the table of backward mode."""
+        steps = self.found.steps
+        rows: list[list[Any]] = [[self.exact.get(x, mpf(repr(x.data))), None, gradient.get(x, mpf(0))] for x in steps.variables]
+        for step, partials in zip(steps.rows, self.partials, strict=True):
+            rows += [[self.exact[step.node], d, gradient.get(step.node, mpf(0))] for d in partials or [None]]
+        return rows
+
+    def same(self, cell: str, number: Any, values: dict[str, Any]) -> None:
+        """The formula in a cell is that number."""
+        try:
+            found = Reader(self.style, values).number(cell)
+        except Unread:
+            COUNTED["not printed"] += 1
+            return
+        COUNTED[self.format] += 1
+        self.close(found, number, cell, 1e-9)
+
+    def equation(self, cell: str, number: Any) -> None:
+        """formula = decimal, or a decimal alone: both are that number."""
+        formula, _, decimal = cell.rpartition(" = ")
+        assert "…" not in cell, f"{cell!r}\n{self.found.text()}"
+        if formula:
+            self.same(formula, number, {})
+        else:
+            COUNTED[self.format] += 1
+        self.close(Reader(self.style, {}).number(decimal), number, cell, 1e-6)
+
+    def close(self, found: Any, number: Any, cell: str, relative: float) -> None:
+        if isinstance(found, mp.mpc) or not mp.isfinite(number):
+            return
+        size = max([abs(x) for x in self.exact.values()], default=mpf(1))
+        assert abs(found - number) <= relative * abs(number) + mpf("1e-13") * (1 + size), (
+            f"{self.format}: {cell!r} is {mp.nstr(found, 12)}, not {mp.nstr(number, 12)}\n{self.found.text()}")
+
+
+def labelled(program: Program) -> tuple[list[Value], Value]:
+    """Its inputs, with names, and its result."""
+    xs = [Value(x, label=f"x{i + 1}") for i, x in enumerate(program.at)]
+    return xs, program(*program.structured(xs))
+
+
+FEW = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.too_slow])
+
+
+@FEW
+@given(expressions(leaves=3, depth=4, smooth=False), st.booleans())
+def test_the_tables_of_any_expression(program: Program, whole: bool) -> None:
+    xs, y = labelled(program)
+    assume(isinstance(y, Value))
+    check(y, xs if whole else None)
+
+
+@FEW
+@given(expressions(leaves=2, depth=3, smooth=False))
+def test_the_tables_of_its_derivatives(program: Program) -> None:
+    xs, y = labelled(program)
+    assume(isinstance(y, Value))
+    try:
+        d = grad(y, xs)
+    except FloatingPointError:
+        return
+    for v in d:
+        check(v, xs)
+
+
+@FEW
+@given(networks(2, (2, 1)))
+def test_the_tables_of_networks_and_their_losses(program: Program) -> None:
+    xs, y = labelled(program)
+    check(y, xs)
+
+
+@FEW
+@given(st.sampled_from(sorted(PRIMITIVES)), st.data())
+def test_the_table_of_every_primitive(name: str, data: st.DataObject) -> None:
+    row = PRIMITIVES[name]
+    assume(row.builtin)
+    xs = [Value(x, label=f"x{i + 1}") for i, x in enumerate(data.draw(points(row, smooth=False)))]
+    try:
+        y = row(*xs)
+    except (ValueError, ArithmeticError):
+        return
+    check(y, xs)
+
+
+def test_what_is_wrong_is_found() -> None:
+    x = Value(2.0, label="x")
+    found = table(log(x * x), [x])
+    for cell, number in (("2·x", 4.0), ("log x", 0.6931471805599453), ("e^x = 7.3890561", 7.38905609893065)):
+        made = Checked(found, {})
+        made.format, made.style = "text", TEXT
+        if "=" not in cell:
+            made.same(cell, mpf(number), {"x": mpf(2)})
+        with pytest.raises(AssertionError):
+            made.same(cell.partition(" =")[0], mpf(number) + 1e-6, {"x": mpf(2)})
+
+
+def test_shifts_are_left_out_only_where_they_cancel() -> None:
+    z = [Value(float(i), label=f"z{i}") for i in (1, 2, 3)]
+    text = table(-log(softmax(z)[1])).text()
+    assert "e²/(e + e² + e³) = 0.24472847" in text and "e² = " not in text
+    assert "log" in table(log_softmax(z)[1]).text()
+    for y in (-log(softmax(z)[1]), log_softmax(z)[1], softmax(z)[0] * softmax(z[:2])[1], PRIMITIVES["shift"](*z) * z[0]):
+        check(y)
+
+
+def test_one_quantity_has_one_name() -> None:
+    """The partial of a product is its other factor, by name; that of e^ξ1 is e^ξ1, as in the lecture."""
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    c = a * b
+    d = c + a
+    e = c * d
+    for v, name in ((c, "c"), (d, "d"), (e, "e")):
+        v.label = name
+    lines = table(e).text().splitlines()
+    assert any("∂e/∂c" in line and line.split("│")[3].strip() == "d" for line in lines)
+    h = sigmoid(a)
+    h.label = "h"
+    assert any("∂L/∂b" in line and line.split("│")[3].strip() == "h" for line in table(b * h).text().splitlines())
+    assert "∂ξ1/∂a  │ e^a" in table(exp(a) * b, rows="all").text()
+    check(e)
+    check(tanh(b * h))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _report() -> Any:
+    yield
+    if REPORT:
+        with open(REPORT, "a") as file:
+            file.write(f"{dict(COUNTED)}\n")
