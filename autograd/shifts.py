@@ -43,21 +43,21 @@ def _change(v: Value, changes: Mapping[Value, Change | None]) -> Change | None:
         return STILL
     if None in args:
         return None
-    (k, j), (l, i) = (*args, STILL)[:2]   # type: ignore[misc]
+    (k, j), (other, i) = (*args, STILL)[:2]   # type: ignore[misc]
     if v.op is p.neg:
         return k, -j
     if v.op is p.add:
-        return (k, j + i) if k == l and (k == 0 or j == i == 0) else None
+        return (k, j + i) if k == other and (k == 0 or j == i == 0) else None
     if v.op is p.exp:
         return (j, 0.0) if k == 0 else None
     if j or i:
         return None
     if v.op in (p.mul, p.strong_mul):
-        return k + l, 0.0
+        return k + other, 0.0
     if v.op in (p.div, p.strong_div):
-        return k - l, 0.0
+        return k - other, 0.0
     if v.op is p.reciprocal:
         return -k, 0.0
     if v.op is p.log:
         return 0.0, k
-    return STILL if v.op is p.share and k == l else None
+    return STILL if v.op is p.share and k == other else None

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from helpers import TRUTHS
 
 from autograd import Value, topological
-from tests.helpers import TRUTHS
 from viz.formulas.notation import HTML, LATEX, TEXT, Style
 
 mpmath = pytest.importorskip("mpmath")
@@ -26,10 +26,11 @@ ROWS = {**TRUTHS, "lgamma": lambda x: mp.log(abs(mp.gamma(x))), "digamma": mp.di
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 NORMAL = "0123456789-"
 CALLED = {   # functions whose notation is not the name of their row
-    "√": "sqrt", "∛": "cbrt", "σ": "sigmoid", "max": "maximum", "min": "minimum", "sgn": "sign", "ψ": "digamma", "ψ′": "trigamma",
+    "√": "sqrt", "∛": "cbrt", "σ": "sigmoid", "max": "maximum", "min": "minimum", "sgn": "sign", "ψ": "digamma",
+    "ψ′": "trigamma",
     "log₂": "log2", "log₁₀": "log10", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
 }
-LATEX_WORDS = [   # in this order, what LaTeX writes otherwise than text
+LATEX_WORDS: list[tuple[str, Any]] = [   # in this order, what LaTeX writes otherwise than text
     (r"\\def\\arraystretch\{[^}]*\}", ""), (r"\\text\{ (if|else) \}", r" \1 "), (r"\\(left|right)", ""),
     (r"\\cdot(?![a-z])", "·"), (r"\\bmod(?![a-z])", " mod "), (r"\\lfloor(?![a-z])", "⌊"), (r"\\rfloor(?![a-z])", "⌋"),
     (r"\\lceil(?![a-z])", "⌈"), (r"\\rceil(?![a-z])", "⌉"), (r"\\infty(?![a-z])", "∞"), (r"\\?l?vert(?![a-z])", "|"),
@@ -69,17 +70,20 @@ class Reader:
             if isinstance(part, tuple):
                 found.append(part)
                 continue
-            if self.style is HTML:
-                part = html.unescape(part.replace("<sup>", "^(").replace("</sup>", ")"))
-            if self.style is LATEX:
-                for pattern, word in LATEX_WORDS:
-                    part = re.sub(pattern, word, part)
-                part = part.replace(r"\_", "_").replace("-", "−").replace("\\", "")
             for match in re.finditer(r"(?P<num>\d+(\.\d+)?|∞|nan)|(?P<word>log₁₀|log₂|ψ⁽.⁾|[√∛]|[a-zA-ZσψΓ_][a-z0-9A-Z_]*′?)"
-                                     f"|(?P<raised>[{SUPERSCRIPTS}]+)|(?P<sign>\\S)", part):
+                                     f"|(?P<raised>[{SUPERSCRIPTS}]+)|(?P<sign>\\S)", self._as_text(part)):
                 kind = str(match.lastgroup)
                 found.append((kind, match[0]))
         return found
+
+    def _as_text(self, part: str) -> str:
+        if self.style is HTML:
+            return html.unescape(part.replace("<sup>", "^(").replace("</sup>", ")"))
+        if self.style is LATEX:
+            for pattern, word in LATEX_WORDS:
+                part = re.sub(pattern, word, part)
+            return part.replace(r"\_", "_").replace("-", "−").replace("\\", "")
+        return part
 
     def _names_apart(self, text: str) -> list[Any]:
         """The text cut at the names, each as ("name", its number): the longest that is there, and no part of a word."""
@@ -88,7 +92,8 @@ class Reader:
         while i < len(text):
             name = max([n for n in self.names if text.startswith(n, i)], key=len, default="")
             word = re.match(r"\\?[a-zA-Z]+", text[i:])
-            if name and (word is None or len(word[0]) <= len(name)) and not (parts[-1] and re.search(r"[\w\\]$", str(parts[-1]))):
+            inside = parts[-1] and re.search(r"[\w\\]$", str(parts[-1]))
+            if name and not inside and (word is None or len(word[0]) <= len(name)):
                 parts += [("name", self.names[name]), ""]
                 i += len(name)
             else:
@@ -103,7 +108,7 @@ class Reader:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
 
     def _take(self, sign: str = "") -> Any:
-        kind, token = self._peek()
+        _, token = self._peek()
         assert not sign or token == sign, f"{token!r} where {sign!r} should be, in {self.tokens}"
         self.at += 1
         return token
@@ -185,7 +190,6 @@ class Reader:
 
     def _argument(self) -> Any:
         """What a function without brackets takes: log x, log e is log(e), √{x}."""
-        kind, token = self._peek()
         return self._atom()
 
     def _arguments(self) -> list[Any]:

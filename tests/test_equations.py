@@ -1,8 +1,8 @@
 """Every printed equation is true: read back from the print of every format and computed, at the point and beside it.
 
-    formula = number            is that number
-    a row's formula             in terms of the rows before it, and its partials, in the same and in terms of the leaves
-    the chain rule              the product of the columns
+formula = number            is that number
+a row's formula             in terms of the rows before it, and its partials, in the same and in terms of the leaves
+the chain rule              the product of the columns
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from equations import FORMATS, Reader, Unread, exact, mp, mpf
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from autograd import PRIMITIVES, Value, exp, grad, log, log_softmax, sigmoid, softmax, tanh
 from autograd.testing import Program, expressions, networks, points
-from tests.equations import FORMATS, Reader, Unread, exact, mp, mpf
 from viz import table
 from viz.formulas.notation import TEXT
 from viz.formulas.tables import XiTables

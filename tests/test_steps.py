@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -345,16 +346,16 @@ def test_long_formulas_are_cut_and_shared_graphs_stay_small() -> None:
 def evaluate(e: Expr, values: dict[str, float]) -> float:
     """The number that a printed formula says."""
 
-    def power(atom: Atom, n: float) -> float:
+    def power(atom: Atom, n: Fraction) -> float:
         if isinstance(atom, Symbol):
             x = values[atom.name]
         elif isinstance(atom, Call):
             x = atom.op.ieee(*[evaluate(a, values) for a in atom.args])
         else:
-            x = sum(float(c) * math.prod(power(a, m) for a, m in factors) for c, factors in atom.terms)
+            x = sum(float(c) * math.prod([power(a, m) for a, m in factors]) for c, factors in atom.terms)
         return primitive("pow").ieee(x, float(n))
 
-    return sum(float(c) * math.prod(power(a, m) for a, m in factors) for c, factors in e.terms)
+    return sum(float(c) * math.prod([power(a, m) for a, m in factors]) for c, factors in e.terms)
 
 
 @settings(max_examples=300)

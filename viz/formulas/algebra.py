@@ -15,7 +15,6 @@ from autograd import primitives as p
 from autograd.shifts import shifted
 
 from .expressions import (
-    TEXT,
     LARGEST,
     Call,
     Expr,
@@ -35,7 +34,11 @@ from .expressions import (
     written,
 )
 
-__all__ = ["Call", "Expr", "Sum", "Symbol", "TooLong", "Product", "has_factor", "names_for", "number", "renamed", "shortest", "simplify", "symbol", "total", "written"]
+__all__ = [
+    "Call", "Expr", "Product", "Reading", "Sum", "Symbol", "TooLong", "calls", "has_factor", "names_for", "number", "renamed",
+    "replaced", "shortest", "simplify", "symbol", "total", "written",
+]
+
 
 _INVERSE = Fraction(-1)
 
@@ -56,7 +59,7 @@ def _call(op: Primitive, *args: Expr) -> Expr:
 
 _RULES: dict[Primitive, Callable[..., Expr]] = {
     p.add: lambda a, b: a + b,
-    p.neg: lambda a: _minus(a),
+    p.neg: lambda a: number(-1.0) * a,
     p.mul: lambda a, b: a * b,
     p.strong_mul: lambda a, b: a * b,
     p.reciprocal: lambda a: a ** _INVERSE,
@@ -76,10 +79,48 @@ _OF_TWO = (p.share, p.inversion)   # whose divisor is a sum of both
 _DIVISIONS = (p.reciprocal, p.div, p.strong_div, p.share, p.inversion)
 
 
+class Reading:
+    """Graphs read as formulas in terms of the named Values, or with their numbers put in if `numeric`."""
+
+    def __init__(self, names: Mapping[Value, str], numeric: bool = False) -> None:
+        self.names, self.numeric = names, numeric
+        self.found: dict[Value, Expr | None] = {}   # None where there is no formula
+
+    def of(self, v: Value) -> Expr:
+        """The formula of `v`, the shortest way; TooLong if there is none."""
+        moving = v in shifted(topological(v, stop=self.names))
+        found = {} if moving else self.found   # what a shift moves is written with it, where it is asked for
+        for u in topological(v, stop=found.keys() | self.names.keys()):
+            for a in (*u.args, u):
+                if a not in found:
+                    found[a] = self._read(a, [found[b] for b in a.args if b in found], keep=moving)
+        if (e := found[v]) is None:
+            raise TooLong
+        return e
+
+    def _read(self, u: Value, args: list[Expr | None], keep: bool) -> Expr | None:
+        try:
+            if u in self.names or u.op is None:
+                return symbol(self.names[u]) if u in self.names and not self.numeric else number(u.data)
+            known = [_known(a) for a in args]
+            if u.op in _DIVISIONS and not known[-1].terms and not (u.op in _OF_TWO and known[0].terms):
+                return None   # a division by a plain 0 has no formula
+            rule = _RULES.get(u.op) if not (u.op is p.shift and keep) else None
+            return shortest(rule(*known)) if rule else _call(u.op, *known)
+        except TooLong:
+            return None
+
+
+def _known(e: Expr | None) -> Expr:
+    if e is None:
+        raise TooLong
+    return e
+
+
 def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False, known: Mapping[Product, Expr] | None = None) -> Expr:
     """The formula of `v` in terms of the named Values, or with their numbers put in if `numeric`; `known` are products that
     have a name. TooLong if nobody could read it."""
-    return renamed(shortest(_read(v, names, numeric)), known or {})
+    return renamed(Reading(names, numeric).of(v), known or {})
 
 
 def renamed(e: Expr, known: Mapping[Product, Expr]) -> Expr:
@@ -93,31 +134,12 @@ def renamed(e: Expr, known: Mapping[Product, Expr]) -> Expr:
     return e
 
 
-def _read(v: Value, names: Mapping[Value, str], numeric: bool) -> Expr:
-    order = topological(v, stop=names)
-    moving = v in shifted(order)
-    found: dict[Value, Expr] = {}
-    for u in order:
-        for a in u.args:
-            if a not in found:
-                found[a] = number(a.data) if numeric else symbol(names[a])
-        if u in names or u.op is None:
-            found[u] = symbol(names[u]) if u in names and not numeric else number(u.data)
-        elif u.op in _DIVISIONS and not found[u.args[-1]].terms and not (u.op in _OF_TWO and found[u.args[0]].terms):
-            raise TooLong   # a division by a plain 0 has no formula
-        else:
-            args = [found[a] for a in u.args]
-            rule = _RULES.get(u.op) if not (u.op is p.shift and moving) else None
-            found[u] = shortest(rule(*args)) if rule else _call(u.op, *args)
-    return found[v]
-
-
 def names_for(names: Mapping[Value, str], v: Value) -> dict[Product, Expr]:
     """{a product: what it is in terms of the name of `v`}: of p = σ(h), σ(h) is p and σ(−h) is 1 − p."""
     name = symbol(names[v])
     rest = number(1.0) + _minus(name)
     try:
-        e = shortest(_read(v, {u: called for u, called in names.items() if u is not v}, numeric=False))
+        e = Reading({u: called for u, called in names.items() if u is not v}).of(v)
         left = fraction(number(1.0) + _minus(e))
     except TooLong:
         return {}

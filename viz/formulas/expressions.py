@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from autograd import Primitive
@@ -29,15 +29,23 @@ class TooLong(Exception):
     """The formula has more atoms than anybody reads, or none that could be written."""
 
 
+class _Ordered:
+    @cached_property
+    def natural(self) -> list[Any]:
+        """What it is sorted by: its text, by number where names have one, z9 before z10."""
+        text = str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
 @dataclass(frozen=True)
-class Symbol:
+class Symbol(_Ordered):
     """A name."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(_Ordered):
     """A primitive of expressions."""
 
     op: Primitive
@@ -45,7 +53,7 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
-class Sum:
+class Sum(_Ordered):
     """A sum as a factor; equal to one of the same terms in another order."""
 
     terms: tuple[Product, ...]
@@ -200,7 +208,6 @@ def _times(a: Product, b: Product) -> Product:
 
 # ---- the shortest of several ways to write it
 
-@lru_cache(4096)
 def shortest(e: Expr) -> Expr:
     """`e`, or what is equal to it and simpler: with fewer sums in it, or as few and shorter in print.
 
@@ -470,16 +477,9 @@ def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
     """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments; and b − a for −a + b."""
     calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
     if len(calls) == 1 and None not in calls:
-        return sorted(terms, key=lambda t: _natural(t[1][0][0]))
+        return sorted(terms, key=lambda t: t[1][0][0].natural)
     first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
     return [terms[first], *terms[:first], *terms[first + 1:]]
-
-
-@lru_cache(4096)
-def _natural(atom: Atom) -> list[Any]:
-    """By number where names have one: z9 before z10."""
-    text = str(_written_power(atom, ONE, TEXT))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _written_term(product: Product, style: Style) -> Term:
@@ -508,8 +508,8 @@ def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
     """(p − y)·X, x·(y − x) and x·(p + y): a difference stands before names that do not occur in it."""
     names = [f for f in factors if isinstance(f[0], Symbol)]
     bases = [str(f[0].name).rstrip("0123456789") for f in names if isinstance(f[0], Symbol)]   # a1·a2, and y·X
-    names = [f for _, f in sorted(zip(bases, names, strict=True), key=lambda f: (bases.index(f[0]), _natural(f[1][0])))]
-    calls = sorted([f for f in factors if isinstance(f[0], Call)], key=lambda f: _natural(f[0]))
+    names = [f for _, f in sorted(zip(bases, names, strict=True), key=lambda f: (bases.index(f[0]), f[1][0].natural))]
+    calls = sorted([f for f in factors if isinstance(f[0], Call)], key=lambda f: f[0].natural)
     before, behind = [], list[tuple[int, tuple[Atom, Fraction]]]()
     for f in factors:
         if isinstance(f[0], Sum):

@@ -110,7 +110,7 @@ class Style:
         """The factors one beside another."""
         if len(factors) == 1:
             return factors[0]
-        texts = [f"{f:9}" if i and f[0] in "-−" or self._runs_on(f) and f is not factors[-1] else f"{f:2}"
+        texts = [f"{f:9}" if (i and f[0] in "-−") or (self._runs_on(f) and f is not factors[-1]) else f"{f:2}"
                  for i, f in enumerate(factors)]
         return self.term((r" \cdot " if self.name == "latex" else "·").join(texts), 2)
 

@@ -16,7 +16,21 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.steps import Partial, Step, Steps, steps
 
-from .algebra import Expr, Product, TooLong, calls, has_factor, names_for, renamed, shortest, simplify, symbol, total, written
+from .algebra import (
+    Expr,
+    Product,
+    Reading,
+    TooLong,
+    calls,
+    has_factor,
+    names_for,
+    renamed,
+    shortest,
+    simplify,
+    symbol,
+    total,
+    written,
+)
 from .algebra import number as plain
 from .columns import flowed
 from .notation import LATEX, TEXT, Style, formula, to_ascii
@@ -68,7 +82,7 @@ class XiTables(Shown):
         return [{
             "name": step.name, "variable": make.variable(step)(TEXT), "value": step.value,
             "partials": [{"by": names[q.arg], "formula": make.partial(step, q)(TEXT),
-                          "in_leaves": _simple(q.formula, make.leaves)(TEXT), "value": q.number} for q in step.partials],
+                          "in_leaves": _expr(make._in_leaves(q))(TEXT), "value": q.number} for q in step.partials],
             "tangents": {names[x]: t for x, t in zip(self.steps.variables, step.tangents, strict=True)},
             "adjoint": step.adjoint,
         } for step in self.steps.rows]
@@ -123,6 +137,7 @@ class _Typesetter:
         self.steps, self.names, self.digits = found, found.names, digits
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
+        self.formulas, self.numbers = Reading(self.leaves), Reading(self.leaves, numeric=True)
         self.root = found.names.get(found.root, "L")
         self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
         self.known = {step.node: names_for(self.names, step.node) for step in found.rows
@@ -149,6 +164,9 @@ class _Typesetter:
         complement = plain(1.0) + plain(-1.0) * symbol(step.name)
         return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e)))
 
+    def _in_leaves(self, partial: Partial) -> Expr | None:
+        return _renamed(_short(lambda: self.formulas.of(partial.formula)), {})
+
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
 
@@ -163,7 +181,7 @@ class _Typesetter:
             name, variable = _symbol(step.name), self.variable(step)
             for partial in step.partials:
                 rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
-                             _simple(partial.formula, self.leaves)))
+                             _expr(self._in_leaves(partial))))
                 name = variable = _text("")
         for x, named, product in zip(self.steps.variables, self._in_names(), self._products(), strict=True):
             if product is not None or named is not None:
@@ -185,7 +203,8 @@ class _Typesetter:
 
     def backward(self) -> Table:
         running = self._running_adjoints()
-        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), _text(""), _text(""), self._both(running.get(x), g))
+        nothing = _text("")
+        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), nothing, nothing, self._both(running.get(x), g))
                 for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
         for step in self.steps.rows:
             for i, cells in enumerate(self._values(step)):
@@ -204,7 +223,7 @@ class _Typesetter:
     # ---- running products, as formulas with the numbers put in; None where they are too long
 
     def _numeric(self, v: Value) -> Expr | None:
-        return _short(lambda: simplify(v, self.leaves, numeric=True))
+        return _renamed(_short(lambda: self.numbers.of(v)), {})
 
     def _running_tangents(self, x: Value) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {x: plain(1.0)}
@@ -219,7 +238,7 @@ class _Typesetter:
 
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
-        running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, self.leaves)))
+        running = self._adjoints(lambda partial: _short(lambda: self.formulas.of(partial.formula)))
         return [_renamed(running.get(x), {}) for x in self.steps.variables]
 
     def _in_names(self) -> list[Expr | None]:
@@ -232,7 +251,8 @@ class _Typesetter:
         else:
             return [None] * len(products)
         known = self._known()
-        running = self._adjoints(lambda partial: _short(lambda: simplify(partial.formula, names, known=known)))
+        reading = Reading(names)
+        running = self._adjoints(lambda partial: _renamed(_short(lambda: reading.of(partial.formula)), known))
         return [_renamed(running.get(x), known) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
