@@ -27,7 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv" / f"tests-{sys.implementation.cache_tag}"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENVIRONMENT / "complete"   # written last; holds the recipe that the environment was made by
-OPTIONAL = {"svg": "pygraphviz"}   # extras whose package has no wheel for some Pythons: the tests that need them are skipped
 CHECKS = (["ruff", "check"], ["mypy"], ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"])
 FOREIGN = (   # environment variables that would lead elsewhere than to the environment, or drop the tests' asserts
     "PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON",
@@ -74,7 +73,7 @@ def recipe() -> str:
     """What the environment depends on, as a hash: the interpreter, the place, and what pyproject.toml asks for."""
     import tomllib
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    parts = [sys.version, sys.base_prefix, str(ROOT), sorted(OPTIONAL), project["build-system"], project["project"]]
+    parts = [sys.version, sys.base_prefix, str(ROOT), project["build-system"], project["project"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -94,9 +93,6 @@ def install() -> None:
     if run(*add, "-e", ".[test]"):
         raise CannotPrepareError("could not install what the tests need, as told above. The first run needs a connection to a "
                                  "Python package index; later runs need none.")
-    for extra, package in OPTIONAL.items():
-        if run(*add, "--only-binary", package, "-e", f".[{extra}]"):
-            print(f"python3 tests: going on without {package}: tests that need it are skipped", file=sys.stderr)
 
 
 def working_uv() -> str | None:

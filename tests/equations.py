@@ -238,7 +238,9 @@ def text_cells(text: str, separator: str = "│") -> list[list[list[str]]]:
 def html_cells(text: str) -> list[list[list[str]]]:
     """Of `XiTables.html()`."""
     def inner(e: ET.Element) -> str:
-        return html.escape(e.text or "", quote=False) + "".join([ET.tostring(child, "unicode") for child in e])
+        return html.escape(e.text or "", quote=False) + "".join([
+            html.escape(child.tail or "", quote=False) if child.tag == "wbr"   # a place to break
+            else ET.tostring(child, "unicode") for child in e])
     return [[[inner(cell) for cell in row] for row in table.iter("tr")] for table in ET.fromstring(text).iter("table")]
 
 

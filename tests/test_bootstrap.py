@@ -150,12 +150,6 @@ def test_it_is_made_anew_when_it_must_hold_something_else(copy: Copy, old: str, 
     assert copy.built() is anew
 
 
-def test_an_optional_package_may_be_missing(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
-    copy.status["--only-binary"] = 1
-    assert copy.main() == 0
-    assert "without pygraphviz" in capsys.readouterr().err
-
-
 def test_without_a_package_index_it_says_so(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     copy.status["-e"] = 1
     assert copy.main() == 2

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_where_the_picture_goes() -> None:
         assert Path(file).stat().st_size > 500
     assert run("x*x", "x=2")[0] == 0
     assert not Path("xi.svg").exists()
+
+
+def test_a_png_is_written_where_graphviz_is_and_else_refused(
+    monkeypatch: pytest.MonkeyPatch, require_tool: Callable[[str], None]
+) -> None:
+    require_tool("dot")
+    assert run("x*x", "x=2", "--svg", "a.png")[0] == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setenv("PATH", "")
+    status, out, err = run("x*x", "x=2", "-o", "b.pdf")
+    assert (status, out) == (2, "") and "a .pdf needs Graphviz" in err and err.count("\n") == 1
+    assert not Path("b.pdf").exists()
 
 
 def test_an_expression_with_everything() -> None:
@@ -215,7 +228,7 @@ def test_binary_and_missing_files() -> None:
         ["x", "x=1", "--unknown"],
         ["x", "x=1", "--sum"],
         ["x", "x=1", "--svg", "missing/a.svg"],
-        ["x", "x=1", "--svg", "a.png"],
+        ["x", "x=1", "--svg", "a.jpg"],
         ["x", "x=1", "--format", "pdf"],
         ["x", "x="],
         ["x^2", "x=1"],
@@ -270,11 +283,39 @@ class TestProcess:
         )
 
     def test_needs_only_the_standard_library(self, tmp_path: Path) -> None:
-        for name in ("numpy", "graphviz", "pygraphviz", "matplotlib", "pandas"):  # whoever imports one of them fails
+        for name in ("numpy", "graphviz", "matplotlib", "pandas"):  # whoever imports one of them fails
             (tmp_path / f"{name}.py").write_text("raise ImportError('not installed')")
         done = self.start(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}", PATH="")
         assert done.returncode == 0, done.stderr
         assert "-0.00037018372795869517" in done.stdout
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+    def test_a_terminal_gets_lines_that_fit_it_and_a_file_what_it_always_gets(self) -> None:
+        import pty
+
+        from viz.formulas.notation import width
+
+        ours, theirs = pty.openpty()
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+        with subprocess.Popen([sys.executable, "-m", "autograd"], stdout=theirs, env=env) as process:
+            os.close(theirs)
+            shown = b""
+            while part := self.read(ours):
+                shown += part
+            assert process.wait() == 0
+        os.close(ours)
+        lines = shown.decode().splitlines()
+        assert max(map(width, lines)) <= 80 and "    │ = 0.99987661        │         │ = −0.99975323" in shown.decode()
+        wide = run()[1]
+        assert self.start(COLUMNS="80").stdout == wide
+        assert max(map(width, wide.splitlines())) > 80
+
+    @staticmethod
+    def read(terminal: int) -> bytes:
+        try:
+            return os.read(terminal, 65536)
+        except OSError:   # so Linux says that the other end is closed
+            return b""
 
     def test_bad_input_has_no_traceback(self) -> None:
         done = self.start("x..y")

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from inspect import stack
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from commands import running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, exp, log, logsumexp, tanh, topological
-from viz.graphs import drawing, engines
-from viz.graphs.drawing import draw, picture_or_none
+from autograd import Value, exp, log, logsumexp, sin, tanh, topological
+from viz.graphs import draw_neuron, drawing, engines
+from viz.graphs import picture as picture_module
+from viz.graphs.drawing import draw, draw_dot, picture_or_none
 from viz.graphs.layout import Curve, Point, apart, layout
 from viz.graphs.picture import Picture
 from viz.graphs.svg import visible, whole
@@ -28,13 +35,14 @@ from viz.graphs.svg import visible, whole
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
     "</script><script>alert(1)</script>", '"]; evil [URL="javascript:alert(1)"]; "', "</title><img src=x onerror=alert(1)>",
-    "a\\", '\\"', "\\N\\G", "{a|b}<p>", "&lt;&amp;&#0;", "]]> -->", "'; --",
+    "a\\", '\\"', "\\N\\G", "{a|b}<p>", "<b>bold</b>", "&lt;&amp;&#0;", "]]> -->", "'; --",
     "\x00\x1b[31m\x7f\x85\ufffe\uffff", "\ud800", "\n\r\t\u2028", "🎉👩‍👩‍👧", "中文字", "שלום 123", "\u202egnp.exe\u2069\u2066",
     "Z\u0335\u0321\u0322\u0327\u0300\u0301", "x" * 10_000, "", " ",
 ]
-MISSING = {"dot": shutil.which("dot") is None, "pygraphviz": find_spec("pygraphviz") is None, "builtin": False}
+MISSING = {"dot": shutil.which("dot") is None or find_spec("graphviz") is None, "builtin": False}
 ENGINES = [pytest.param(name, marks=pytest.mark.skipif(MISSING[name], reason=f"no {name}")) for name in engines.ENGINES]
 needs_dot = pytest.mark.skipif(MISSING["dot"], reason="no dot")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 Graph = tuple[list[Point], list[tuple[int, int]]]
 
 
@@ -111,6 +119,10 @@ def test_every_node_and_every_operand_is_drawn_once(engine: str) -> None:
     assert {texts(g)[1] for g in groups(picture, "result")} == {"×", "−x", "exp", "+", "1/x", "log"}
 
 
+def unplaced(dot: str) -> str:
+    return re.sub(r' pos="[^"]*"', "", dot)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rankdir", ["LR", "TB"])
 def test_engines_agree_on_everything_but_places(engine: str, rankdir: str) -> None:
@@ -119,7 +131,7 @@ def test_engines_agree_on_everything_but_places(engine: str, rankdir: str) -> No
     picture, plain = draw(v, engine=engine, rankdir=rankdir), draw(v, engine="builtin", rankdir=rankdir)
     assert ids(picture) == ids(plain)
     assert texts(parsed(picture)) == texts(parsed(plain))
-    assert picture.dot == plain.dot
+    assert unplaced(picture.dot) == unplaced(plain.dot) != picture.dot
     assert draw(v, engine=engine, rankdir=rankdir).svg == picture.svg
 
 
@@ -228,18 +240,39 @@ def test_visible_text_is_short_and_clean(label: str, limit: int) -> None:
     assert shown.count("\u2068") == shown.count("\u2069") <= 1
 
 
+def texts_by_graphviz(dot: str, *command: str) -> set[str]:
+    svg = subprocess.run([*command, "-Tsvg"], input=dot.encode(), capture_output=True, check=True).stdout
+    return {(t.text or "").replace("\xa0", " ") for t in ElementTree.fromstring(svg).iter(f"{SVG}text")}
+
+
 @needs_dot
 @pytest.mark.parametrize("rankdir", ["LR", "TB"])
 def test_graphviz_reads_the_labels_as_they_are(rankdir: str) -> None:
     labels = [label for label in HOSTILE if label.strip()]
-    picture = draw(chain(labels), engine="builtin", rankdir=rankdir)
-    svg = subprocess.run(["dot", "-Tsvg"], input=picture.dot.encode(), capture_output=True, check=True).stdout
-    shown = [(t.text or "").replace("\xa0", " ") for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
-    assert {visible(label) for label in labels} <= {*shown}
+    v = chain(labels)
+    picture = draw(v, engine="builtin", rankdir=rankdir)
+    shown = {visible(label) for label in labels}
+    assert shown <= texts_by_graphviz(picture.dot, "dot")
+    assert shown <= texts_by_graphviz(picture.dot, "neato", "-n2")
+    assert shown <= texts_by_graphviz(picture.to_graphviz().source, "dot")
+    assert shown <= texts_by_graphviz(draw_dot(v, rankdir=rankdir).source, "dot")
 
 
-def graphviz(dot: str) -> Any:
-    return json.loads(subprocess.run(["dot", "-Tjson0"], input=dot.encode(), capture_output=True, check=True).stdout)
+@needs_dot
+@pytest.mark.parametrize("label", HOSTILE)
+def test_graphviz_reads_every_hostile_label_anywhere(label: str) -> None:
+    v = tanh(Value(1.0, label=label)) * 2.0
+    v.label = label
+    neuron = SimpleNamespace(w=[Value(1.0, label=label)], b=Value(0.0, label=label), activation=label)
+    pictures = [draw(v, engine="builtin"), draw_neuron(neuron, [Value(2.0, label=label)])]
+    for dot in [*[picture.dot for picture in pictures], *[picture.to_graphviz().source for picture in pictures],
+                draw_dot(v).source]:
+        found = texts_by_graphviz(dot, "dot")
+        assert not label.strip() or visible(label).strip() in {text.strip() for text in found}
+
+
+def graphviz(dot: str, *command: str) -> Any:
+    return json.loads(subprocess.run([*command, "-Tjson0"], input=dot.encode(), capture_output=True, check=True).stdout)
 
 
 @needs_dot
@@ -248,10 +281,49 @@ def graphviz(dot: str) -> Any:
        st.sampled_from(["LR", "TB"]))
 def test_no_label_changes_the_structure_of_the_dot_file(labels: list[str], rankdir: str) -> None:
     v = chain(labels)
-    read = graphviz(draw(v, engine="builtin", rankdir=rankdir, prefix="p").dot)
+    read = graphviz(draw(v, engine="builtin", rankdir=rankdir, prefix="p").dot, "dot")
     assert [node["id"] for node in read["objects"]] == [f"p-n{i}" for i in range(len(topological(v)))]
     assert len(read["edges"]) == operands(v)
-    assert not any("URL" in node for node in read["objects"])
+    plain = graphviz(draw_dot(v, rankdir=rankdir).source, "dot")
+    assert len(plain["objects"]) == len(topological(v)) + len(labels)   # and the additions
+    assert len(plain["edges"]) == operands(v) + len(labels)
+    assert not any("URL" in node for node in read["objects"] + plain["objects"])
+
+
+@needs_dot
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_the_dot_file_has_the_places_of_the_svg(engine: str, rankdir: str) -> None:
+    picture = draw(lecture(), engine=engine, rankdir=rankdir, prefix="p")
+    read = graphviz(picture.dot, "neato", "-n2")["objects"]
+    found = {node["id"]: [float(x) for x in node["pos"].split(",")] for node in read}
+    left = min(x for x, _ in found.values())
+    places = {}
+    for g in groups(picture, "node"):
+        x, y = map(float, re.findall(r"-?[\d.]+", g.attrib["transform"]))
+        box = g.find(f"{SVG}rect")
+        assert box is not None
+        places[g.attrib["id"]] = (x + float(box.attrib["width"]) / 2, -y - float(box.attrib["height"]) / 2)
+    bottom, ground = min(y for _, y in found.values()), min(y for _, y in places.values())
+    shift = min(x for x, _ in places.values()) - left
+    for key, (x, y) in places.items():
+        assert found[key] == pytest.approx([x - shift, y - ground + bottom], abs=0.2)
+
+
+@needs_dot
+def test_a_graph_for_graphviz_is_restyled_and_rendered() -> None:
+    v = lecture()
+    v.backward()
+    for graph in (draw(v).to_graphviz(), draw_dot(v)):
+        graph.graph_attr["rankdir"] = "TB"
+        graph.node_attr["fontname"] = "Courier"
+        svg = graph.pipe(format="svg").decode()
+        shown = [t.text for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+        assert "Courier" in svg and {"W", "ξ4", "log"} <= {*shown}
+        assert any("−0.000370184" in (text or "") for text in shown)   # the gradient of W
+    height, width = (float(x) for x in re.findall(r'<svg width="(\d+)pt" height="(\d+)pt"', svg)[0])
+    assert width > height
+    assert "grad" not in draw_dot(lecture()).source
 
 
 # ---- where it stands
@@ -370,6 +442,21 @@ def test_it_never_raises_in_a_notebook_even_if_a_label_was_tampered_with() -> No
 
 # ---- files, engines, errors
 
+@needs_dot
+def test_a_png_has_twice_the_pixels_of_the_svg_and_a_pdf_its_size(tmp_path: Path) -> None:
+    picture = draw(lecture())
+    picture.save(tmp_path / "a.png")
+    picture.save(tmp_path / "a.PDF")
+    width, height = (int(parsed(picture).attrib[name]) for name in ("width", "height"))
+    png = (tmp_path / "a.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert struct.unpack(">II", png[16:24]) == pytest.approx((2 * width, 2 * height), rel=0.02)
+    pdf = (tmp_path / "a.PDF").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    (box,) = re.findall(rb"/MediaBox *\[ *0 +0 +([\d.]+) +([\d.]+)", pdf)
+    assert [float(x) for x in box] == pytest.approx((width, height), rel=0.02)
+
+
 @pytest.mark.parametrize("name", ["a.svg", "a.DOT"])
 def test_save_writes_the_file_its_name_asks_for(tmp_path: Path, name: str) -> None:
     picture = draw(lecture(), engine="builtin")
@@ -381,29 +468,98 @@ def test_save_writes_the_file_its_name_asks_for(tmp_path: Path, name: str) -> No
 
 def test_save_leaves_nothing_behind_where_it_fails(tmp_path: Path) -> None:
     picture = draw(Value(1.0), engine="builtin")
-    with pytest.raises(ValueError, match=r"end in \.svg or \.dot"):
-        picture.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"end in \.svg, \.dot, \.png or \.pdf"):
+        picture.save(tmp_path / "a.jpg")
     (tmp_path / "a.svg").mkdir()
     with pytest.raises(OSError):
         picture.save(tmp_path / "a.svg")
     assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
 
 
-def test_an_engine_that_fails_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setitem(sys.modules, "pygraphviz", None)
-    assert draw(Value(1.0)).engine == "builtin"
-    for engine in ("dot", "pygraphviz"):
-        with pytest.raises(RuntimeError, match=f"engine='{engine}'.*choose 'builtin'"):
-            draw(Value(1.0), engine=engine)
+@pytest.fixture
+def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a bare Python."""
+    for name in ("graphviz", "graphviz.backend", "graphviz.backend.execute", "graphviz.backend.dot_command"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
-def test_a_dot_that_answers_nonsense_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "dot").write_text("#!/bin/sh\necho node n7 x y\n")
-    (tmp_path / "dot").chmod(0o755)
+def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """A shell script in place of Graphviz's program."""
+    (folder / "dot").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def check_it_is_done_without(advice: str) -> None:
+    picture = draw(lecture())
+    assert picture.engine == "builtin"
+    with pytest.raises(RuntimeError, match=rf"engine='dot'\) did not work: .*{advice}.*choose 'builtin'"):
+        draw(lecture(), engine="dot")
+    for name in ("a.png", "a.pdf"):
+        with pytest.raises(RuntimeError, match=rf"save\('{name}'\) did not work: .*{advice}.*an .svg does not"):
+            picture.save(name)
+
+
+def test_a_machine_without_graphviz_draws_with_the_builtin_layout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert draw(Value(1.0) * 2).engine in ("pygraphviz", "builtin")
+    monkeypatch.chdir(tmp_path)
+    check_it_is_done_without("failed to execute")
+    assert not [*tmp_path.iterdir()]
+    assert "ξ1" in draw_dot(lecture()).source and "ξ1" in draw(lecture()).to_graphviz().source   # they run no program
+
+
+def test_a_bare_python_draws_with_the_builtin_layout(without_the_package: None) -> None:
+    check_it_is_done_without("graphviz")
+    for make in (draw(lecture()).to_graphviz, lambda: draw_dot(lecture())):
+        with pytest.raises(ImportError, match="pip install graphviz"):
+            make()
+
+
+@posix
+def test_a_dot_that_answers_nonsense_gives_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, tmp_path, "echo node n7 x y")
+    assert draw(Value(1.0) * 2).engine == "builtin"
+
+
+@posix
+def test_a_dot_that_takes_too_long_is_stopped_and_gives_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, tmp_path, "exec sleep 600")
+    monkeypatch.setattr(engines, "PATIENCE", 0.1)
+    monkeypatch.setattr(picture_module, "SAVING", 0.1)
+    check_it_is_done_without("stopped after 0.1 seconds")
+
+
+@posix
+def test_ctrl_c_ends_a_drawing_and_the_dot_that_it_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_in(monkeypatch, tmp_path, f"echo $$ > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/pid && exec sleep 600")
+    code = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"   # a job in the background ignores it
+            "from viz.graphs import engines; engines.PATIENCE = 600\n"
+            "from autograd import Value; print(Value(2.0)._repr_svg_())")
+    with running([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "pid").exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)   # to Python alone: the program must be ended by it
+        output, errors = process.communicate(timeout=60)
+        assert output == "" and "KeyboardInterrupt" in errors
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_tangle_that_would_take_dot_minutes_is_not_given_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def spy(program: str, *_: str) -> bytes:
+        asked.append(program)
+        raise RuntimeError("no program")
+
+    monkeypatch.setattr(engines, "run", spy)
+    x = Value(0.3, label="x")
+    y = sin(x)
+    assert draw(y).engine == "builtin" and asked == ["dot"]
+    for _ in range(139):
+        y = y * sin(x)
+    assert draw(y).nodes == 280 and asked == ["dot"]
+    assert picture_or_none(y) and asked == ["dot"] * 3   # its last operations, from left to right and from top to bottom
 
 
 def test_no_label_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +577,7 @@ def test_no_label_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("arguments", "error", "advice"), [
     ({"value": [Value(1.0)]}, TypeError, "draw one Value"),
     ({"value": 1.0}, TypeError, "draw one Value"),
-    ({"engine": "neato"}, ValueError, "'dot', 'pygraphviz', 'builtin'"),
+    ({"engine": "neato"}, ValueError, "'dot', 'builtin'"),
     ({"rankdir": "UP"}, ValueError, "'LR' or 'TB'"),
     ({"depth": -1}, ValueError, "at least 0"),
     ({"prefix": 'x" onload="'}, ValueError, "letters"),
@@ -434,7 +590,7 @@ def test_wrong_arguments_are_told_what_is_right(arguments: dict[str, Any], error
 def test_a_picture_shows_itself_briefly() -> None:
     picture = draw(chain(["x" * 1000]), engine="builtin")
     assert repr(picture) == "<Picture of 3 nodes, placed by builtin>"
-    assert picture._repr_svg_() == picture.svg
+    assert picture._repr_svg_().replace(' style="max-width: 100%; height: auto"', "") == picture.svg
 
 
 def test_a_picture_never_mixes_old_and_new_numbers() -> None:

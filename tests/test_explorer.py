@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import reduce
+from html.parser import HTMLParser
 from operator import add
 from pathlib import Path
 from random import Random
@@ -695,6 +696,75 @@ def test_it_works_in_a_notebooks_cell(page: Page) -> None:
     assert html.unescape(re.findall('srcdoc="(.*?)"', cell, re.DOTALL)[0]) == explore(lecture()).html
 
 
+class Untrusted(HTMLParser):
+    """What remains of HTML where frames are taken away: the text outside attributes."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.feed(markup)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_notebook_that_is_not_trusted_shows_a_line_of_text(page: Page) -> None:
+    cell = explore(lecture())._repr_html_()
+    text = Untrusted(cell).text
+    assert text.startswith("Explorer: a page that moves") and "trust it" in text and len(text) < 200
+    page.open_html(f"<!doctype html><title>notebook</title>{cell}")
+    assert "trust" not in page.ask("() => document.body.innerText")   # where the frame is, it is not seen
+
+
+def test_a_page_whose_script_does_not_run_says_so(page: Page) -> None:
+    page.open(lecture())
+    assert page.ask("() => document.getElementById('still')") is None
+    for sandbox, seen in (("allow-scripts", 0), ("", 1)):
+        page.open_html(f"<!doctype html><title>n</title>{explore(lecture())._repr_html_()}".replace("allow-scripts", sandbox))
+        frame = page.tab.frame_locator("iframe")
+        frame.locator("svg .node").first.wait_for()
+        assert frame.locator("#still").count() == seen
+    page.problems[:] = [p for p in page.problems if "Blocked script execution" not in p]
+
+
+def test_the_cells_of_a_row_stand_on_one_line_and_break_before_their_number(page: Page) -> None:
+    L = lecture()
+    found, heights = table(L, topological(L)[1]), {}
+    for width in (1100, 700):
+        page.open_html(f"<!doctype html><title>n</title><div style='width: {width}px'>{found._repr_html_()}</div>")
+        lines = page.ask("""() => [...document.querySelectorAll("tr")].map(tr => [...tr.children].map(cell => {
+            const range = document.createRange();
+            range.setStart(cell, 0);
+            range.collapse(true);
+            const mark = document.createElement("span");   // an empty inline block stands on the line
+            mark.style.display = "inline-block";
+            range.insertNode(mark);
+            return mark.getBoundingClientRect().bottom; }))""")
+        for cells in lines:
+            assert max(cells) - min(cells) < 0.5
+        heights[width] = page.ask("() => [...document.querySelectorAll('tr')].map(tr => tr.getBoundingClientRect().height)")
+    assert max(heights[700]) > 1.4 * max(heights[1100])
+
+
+@pytest.mark.parametrize("engine", ["builtin", None])
+@pytest.mark.parametrize("width", [1000, 600])
+def test_a_picture_is_no_wider_than_a_notebooks_cell(page: Page, width: int, engine: str | None) -> None:
+    deep = wide = Value(0.3, label="x")
+    for _ in range(20):
+        deep = tanh(deep)
+    for i in range(30):
+        wide = wide + Value(float(i), label=f"a long name, number {i}")
+    pictures = [draw(lecture(), engine=engine)._repr_svg_(), *[v._repr_svg_() or "" for v in (lecture(), deep, wide)]]
+    cells = "".join([f"<div style='width: {width}px'>{svg}</div>" for svg in pictures])
+    page.open_html(f"<!doctype html><title>notebook</title>{cells}")
+    boxes = page.ask("""() => [...document.querySelectorAll("svg")].map(svg => [svg.getBoundingClientRect().width,
+        svg.getBoundingClientRect().height, svg.viewBox.baseVal.width, svg.viewBox.baseVal.height])""")
+    for w, h, whole_w, whole_h in boxes:
+        assert w == pytest.approx(min(width, whole_w), abs=1)
+        assert h == pytest.approx(w * whole_h / whole_w, rel=0.02)   # the whole of it, and nothing beside it
+    assert boxes[2][2] < 200 < boxes[2][3]   # a chain goes down
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_readable_on_small_and_large_screens_by_day_and_night(page: Page, width: int, scheme: Any) -> None:
@@ -821,10 +891,11 @@ def test_labels_are_text_in_every_engine_and_format(labels: list[str]) -> None:
             "svg", "g", "rect", "path", "polygon", "text", "title"}
     found, model = table(v), table(plain)
     assert {e.tag for e in ElementTree.fromstring(found.html()).iter()} <= {
-        "div", "table", "caption", "tr", "th", "td", "sup", "sub"}
+        "div", "table", "caption", "tr", "th", "td", "sup", "sub", "wbr"}
     latex = found.latex()
     assert latex.count("{") - latex.count(r"\{") == latex.count("}") - latex.count(r"\}")
-    assert not set(re.findall(r"\\[A-Za-z]+", latex)) - SYMBOLS - set(re.findall(r"\\[A-Za-z]+", model.latex()))
+    notation = {r"\cosh", r"\tanh", r"\frac", r"\left", r"\right", r"\cdot", r"\ldots"}   # which depends on the length of names
+    assert not set(re.findall(r"\\[A-Za-z]+", latex)) - SYMBOLS - notation - set(re.findall(r"\\[A-Za-z]+", model.latex()))
     assert "%" not in latex.replace(r"\%", "") and "$" not in latex.replace(r"\$", "")
 
 

@@ -14,7 +14,7 @@ import pytest
 from commands import run_command
 
 from nn.command.main import main
-from nn.command.report import Trial, report
+from nn.command.report import TRIALS, Trial, report, scores
 
 ROOT = Path(__file__).parents[1]
 
@@ -243,7 +243,27 @@ def test_lines_of_the_report() -> None:
     assert Trial("moons", "a guess", 0.9, lambda *rows: 0.5).line(lambda: next(ticks)).split() == [
         "moons", "a", "guess", "400", "0.90", "0.5000", "0.5000", "1.5", "missed"]
     lines = list(report((Trial("iris", "an oracle", 0.9, lambda *rows: 1.0),)))
-    assert len(lines) == 2 and lines[1].startswith("iris    an oracle") and "missed" not in lines[1]
+    assert len(lines) == 2 and lines[1].startswith("iris   an oracle") and "missed" not in lines[1]
+
+
+def test_the_report_fits_a_terminal_of_80_columns() -> None:
+    assert max(len(trial.model) for trial in TRIALS) < 33
+    long = Trial("moons", "m" * 32, 0.9, lambda *rows: 0.5).line(iter([0.0, 12345.6]).__next__)
+    assert len(long) < 80 and "m 400" in long.replace("  ", " ")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 79, 80, None])
+def test_a_wide_confusion_matrix_is_printed_in_parts(columns: int | None) -> None:
+    names = [f"class {i}" for i in range(25)]
+    y = np.arange(100) % 25
+    title, about, *lines = scores(names, y, np.eye(25)[(y * y) % 25], columns)
+    assert title.startswith("held-out accuracy") and about.startswith("confusion matrix")
+    parts = [lines[i:i + 26] for i in range(0, len(lines), 26)]
+    assert columns is None or max(map(len, lines)) <= columns
+    assert (len(parts) == 1) == (columns is None)
+    rows = [[cell for part in parts for cell in part[k][8:].split("  ") if cell.strip()] for k in range(26)]
+    assert [name.strip() for name in rows[0]] == names
+    assert np.array(rows[1:], dtype=int).sum() == 100 and all(part[3].startswith("class 2 ") for part in parts)
 
 
 class TestProcess:

@@ -24,7 +24,7 @@ FLOORS = {
         "autograd.graph", "autograd.sweep", "autograd.zeros | autograd.faults",
         "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
-        "autograd.guard", "autograd.derive",
+        "autograd.guard | autograd.shifts", "autograd.derive",
         "autograd.check | autograd.steps", "autograd.path", "autograd.compiler", "autograd",
         "autograd.command | autograd.__main__", "autograd.testing"],
     "the compiler, stage by stage": [
@@ -64,7 +64,7 @@ PUBLIC = {   # what users import, as it was before the rooms were moved
         "mse nll one_hot output_unit perceptron_loss piecewise_linear predict register save squared_error "
         "train_test_split"),
     "viz": (
-        "Explorer Movie Picture Recorder Table XiTables draw draw_neuron explore picture_or_none plot_activation "
+        "Explorer Movie Picture Recorder Table XiTables draw draw_dot draw_neuron explore picture_or_none plot_activation "
         "plot_activations plot_decision_regions plot_feature_maps plot_gradient_flow plot_images plot_loss plot_loss_surface "
         "plot_network plot_weights table to_ascii training_movie"),
 }
@@ -168,6 +168,14 @@ def test_every_public_name_is_there(module: str) -> None:
 def test_hypothesis_is_asked_for_by_the_strategies_and_what_it_calls_itself() -> None:
     found = {module for module in files() for name, _ in imports(module, ours=False) if name.split(".")[0] == "hypothesis"}
     assert found == {"autograd.testing.strategies", "autograd.testing.entry"}
+
+
+def test_graphviz_is_asked_for_by_pictures_when_they_need_it() -> None:
+    """The package may be missing: whoever loads it at once would not be there on a bare Python."""
+    found = {(module, at_once) for module in files() for name, at_once in imports(module, ours=False)
+             if name.split(".")[0] == "graphviz" and not module.startswith("tests")}
+    assert {module for module, _ in found} == {f"viz.graphs.{name}" for name in ("dot", "drawing", "engines", "picture")}
+    assert not any(at_once for _, at_once in found)
 
 
 def test_every_folder_says_what_it_is_for() -> None:

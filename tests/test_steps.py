@@ -1,8 +1,12 @@
 """The ξ table of any expression: rows, names, sums over paths, and print in every format."""
 
+import io
 import json
 import math
+import re
+import sys
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -12,8 +16,9 @@ from hypothesis import strategies as st
 
 from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
 from autograd.steps import steps, xi_names
-from viz import table, to_ascii
+from viz import Table, XiTables, table, to_ascii
 from viz.formulas.algebra import TooLong, simplify, written
+from viz.formulas.columns import broken
 from viz.formulas.expressions import Atom, Call, Expr, Symbol
 from viz.formulas.notation import HTML, LATEX, TEXT, formula, width
 
@@ -307,7 +312,7 @@ def test_hostile_labels_stay_text(label: str) -> None:
     x = Value(2.0, label=label)
     found = table(log(x * x) + x)
     root = ET.fromstring(found.html())
-    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup", "sub"}
+    assert {e.tag for e in root.iter()} <= {"div", "table", "caption", "tr", "th", "td", "sup", "sub", "wbr"}
     for text in (found.text(), found.text(ascii=True), found.markdown(), found.latex()):
         assert all(c == "\n" or c.isprintable() for c in text)
         assert (
@@ -334,6 +339,96 @@ def test_columns_line_up_in_terminal_cells() -> None:
                 if not line.startswith(("L +",))
             }
             assert len(places) <= 2, lines
+
+
+def lecture() -> XiTables:
+    W, X, y = Value(3.0, label="W"), Value(3.0, label="X"), Value(1.0, label="y")
+    return table(-y * log(1 / (1 + exp(-W * X))), W)
+
+
+def plain_text(text: str) -> Counter[str]:
+    """Its characters, without what only sets it out."""
+    return Counter(re.sub(r"[\s│┼─|+:-]", "", text))
+
+
+def test_a_terminal_of_80_columns_shows_the_lecture_unbroken() -> None:
+    found = lecture()
+    text = found.text(width=80)
+    assert max(map(width, text.splitlines())) <= 80
+    assert plain_text(text) == plain_text(found.text())
+    assert "\nξ4  │ 1/(1 + e⁻⁹)         │ ∂ξ4/∂ξ3 │ −1/(1 + e⁻⁹)²       │" in text   # columns, not blocks
+    assert "\n    │ = 0.99987661        │         │ = −0.99975323       │ " in text
+    assert found.text(width=max(map(width, found.text().splitlines()))) == found.text()
+    assert found.tables[0].text(width=79) == found.tables[0].text()   # it is narrow enough
+
+
+@pytest.mark.parametrize("limit", [20, 21, 30, 40, 60, 79, 80, 100, 120, 200])
+@pytest.mark.parametrize("ascii", [False, True])
+def test_no_line_is_wider_than_it_may_be_and_nothing_is_left_out(limit: int, ascii: bool) -> None:
+    w = [Value(0.1 * i, label=f"weight of input {i}") for i in range(9)]
+    y = Value(1.0, label="x")
+    for _ in range(12):
+        y = tanh(y) + y * primitive("sigmoid")(y)
+    hostile = log(1 + exp(sum([Value(1.0, label=label) for label in HOSTILE], start=Value(1.0, label="数" * 30))))
+    for found in (lecture(), table(logsumexp(*w)), table(y), table(hostile)):
+        for one in found.tables:
+            text, whole = one.text(ascii, limit), one.text(ascii)
+            assert max(map(width, text.splitlines())) <= limit
+            if plain_text(text) != plain_text(whole):   # a block for every row: heads stand in each
+                _, *rows = one.cells(TEXT)
+                squeezed = re.sub(r"\s", "", text)
+                for cell in [cell for row in rows for cell in row]:
+                    assert re.sub(r"\s", "", to_ascii(cell) if ascii else cell) in squeezed
+
+
+@given(st.text("abξ1 ·*/+−-=(),.数", max_size=60), st.integers(4, 40))
+def test_a_cell_is_broken_without_loss(text: str, limit: int) -> None:
+    lines = broken(text, limit)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert max(map(width, lines)) <= limit
+    assert (len(lines) == 1) == (width(text) <= limit)
+
+
+def test_latex_has_titles_and_the_note_and_rows_that_do_not_touch() -> None:
+    W = Value(3.0, label="W")
+    found = table(log(1 / (1 + exp(-W))), note="50% of ∂ξ4/∂ξ3 & −y·e^(−W): {true}_1 \\input")
+    displays = re.findall(r"\\\[\n(.*?)\n\\\]", found.latex(), re.DOTALL)
+    assert len(displays) == 4 and [one.latex() for one in found.tables] == displays[:3]
+    for one, display in zip(found.tables, displays, strict=False):
+        assert display.startswith("\\begin{aligned}\n&\\textbf{" + one.title + "} \\\\\n&{\\def\\arraystretch{1.9}\n")
+        assert display.count("\\begin{array}") == display.count("\\end{array}") == 1
+    assert displays[3].splitlines()[1] == (
+        r"&\text{50${\mathrm{\%}}$ of ${\partial}$${\xi}$4/${\partial}$${\xi}$3 ${\mathrm{\&}}$ ${-}$y${\cdot}$e${\hat{\ }}$"
+        r"(${-}$W): ${\mathrm{\{}}$true${\mathrm{\}}}$${\_}$1 ${\mathrm{\backslash }}$input}")
+
+
+@pytest.mark.parametrize(("formula", "depth"), [
+    ("a", 0), (r"\frac{a}{b}", 1), (r"\frac{a}{b}\frac{c}{d}", 1), (r"\frac{\frac{a}{b}}{c}", 2),
+    (r"\frac{a}{1 + e^{\frac{b}{c}}}", 2),
+    (r"\frac{a}{b}^{2} + \frac{1}{1 + \frac{1}{1 + \frac{1}{x}}}", 3), (r"\mathrm{\{\{} + \frac{x}{\mathrm{\}}}", 1),
+])
+def test_deeper_fractions_stand_further_apart(formula: str, depth: int) -> None:
+    one = Table("t", (lambda style: "head",), ((lambda style: formula,),))
+    assert rf"\arraystretch{{{1.4 + 0.5 * depth:.1f}}}" in one.latex()
+
+
+def test_text_needs_twenty_columns() -> None:
+    with pytest.raises(ValueError, match=r"width=19.*20 columns"):
+        lecture().text(width=19)
+
+
+def test_it_prints_as_wide_as_the_terminal_and_in_full_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = lecture()
+    monkeypatch.setenv("COLUMNS", "50")
+    assert str(found) == repr(found) == found.text()   # pytest has standard output in a file
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    print(found)
+    assert terminal.getvalue() == found.text(width=50) + "\n" == str(found) + "\n"
+    assert str(found.tables[0]) == found.tables[0].text(width=50)
+    monkeypatch.setenv("COLUMNS", "7")
+    assert str(found) == found.text(width=20)
 
 
 def test_ascii_is_ascii() -> None:

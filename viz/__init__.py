@@ -11,7 +11,7 @@ except ImportError as error:
                       "install xigrad in an environment of its own") from error
 
 from .formulas import Table, XiTables, table, to_ascii
-from .graphs import Picture, draw, draw_neuron, picture_or_none
+from .graphs import Picture, draw, draw_dot, draw_neuron, picture_or_none
 from .pages import Explorer, Movie, Recorder, explore, training_movie
 from .plots import (
     plot_activation,
@@ -27,7 +27,8 @@ from .plots import (
 )
 
 __all__ = [
-    "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_neuron", "explore", "picture_or_none",
-    "plot_activation", "plot_activations", "plot_decision_regions", "plot_feature_maps", "plot_gradient_flow", "plot_images",
-    "plot_loss", "plot_loss_surface", "plot_network", "plot_weights", "table", "to_ascii", "training_movie",
+    "Explorer", "Movie", "Picture", "Recorder", "Table", "XiTables", "draw", "draw_dot", "draw_neuron", "explore",
+    "picture_or_none", "plot_activation", "plot_activations", "plot_decision_regions", "plot_feature_maps",
+    "plot_gradient_flow", "plot_images", "plot_loss", "plot_loss_surface", "plot_network", "plot_weights", "table",
+    "to_ascii", "training_movie",
 ]

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from ..check import differences
 from ..derive import hessian, value_and_grad
+from ..display import terminal_width
 from ..expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
 from ..graph import topological
 from ..value import Value
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
     out, err = out or sys.stdout, err or sys.stderr
     try:
         options = _parser().parse_args([_word(word) for word in (sys.argv[1:] if argv is None else argv)])
-        text, status = _run(options, ascii=not takes(out, "ξ∂│·−²⁹"))
+        text, status = _run(options, out)
     except (ExpressionError, DataError, Refused) as error:
         text, status, out = f"autograd: {error}\n", 2, err
     except (FloatingPointError, OverflowError, OSError) as error:
@@ -82,8 +83,8 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
     return status
 
 
-def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
-    """What to print, and the exit status. A file is written last, when all else has succeeded."""
+def _run(options: argparse.Namespace, out: TextIO) -> tuple[str, int]:
+    """What to print on `out`, and the exit status. A file is written last, when all else has succeeded."""
     words = [word.strip() for word in options.words]
     lecture = not words or _gives_a_number(words[0])   # and p = …; … is an expression
     expression = parse(LECTURE if lecture else words.pop(0))
@@ -99,7 +100,7 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
     if options.data is not None:
         if options.svg or options.output or options.explore:
             raise Refused("a picture is of one expression: leave out --data, or --svg, --explore and -o")
-        return _written(result, None, options, ascii), int(not result.agrees)
+        return _written(result, None, options, out), int(not result.agrees)
 
     from viz import draw, explore, table
     variables = {name: Value(x, label=name) for name, x in given.items()}
@@ -119,13 +120,13 @@ def _run(options: argparse.Namespace, ascii: bool) -> tuple[str, int]:
             files[target] = draw(y)
     except ValueError as error:
         raise Refused(str(error)) from None
-    text = _written(result, tables, options, ascii)
+    text = _written(result, tables, options, out)
     if tables is None and options.format == "text":
         text = f"(more than {READABLE} operations: no table)\n\n{text}"
     for target, made in files.items():
         try:
             made.save(target)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise Refused(str(error)) from None
         except OSError as error:
             raise Refused(f"cannot write {target}: {error.strerror}") from None
@@ -172,15 +173,16 @@ def _derivatives(expression: Expression, given: Mapping[str, Any], wrt: Sequence
                   [flat[i:i + len(wrt)] for i in range(0, len(flat), len(wrt))] if options.second else None, worst)
 
 
-def _written(result: Result, tables: Any, options: argparse.Namespace, ascii: bool) -> str:
-    """The tables, where there are any, and the result, in the format that was asked for."""
+def _written(result: Result, tables: Any, options: argparse.Namespace, out: TextIO) -> str:
+    """The tables, where there are any, and the result, in the format that was asked for; text as `out` can show it."""
     if options.format == "json":
         data = result.data() | ({"rows": tables.records(), "note": tables.note} if tables else {})
         return json.dumps(_finite(data), indent=2) + "\n"
     lines = "\n".join(result.lines(options.digits))
     if options.format == "text":
         from viz import to_ascii
-        text = (f"{tables.text(ascii)}\n\n" if tables else "") + lines + "\n"
+        ascii = not takes(out, "ξ∂│·−²⁹")
+        text = (f"{tables.text(ascii, terminal_width(out))}\n\n" if tables else "") + lines + "\n"
         return to_ascii(text) if ascii else text
     shown = getattr(tables, options.format)() + "\n\n" if tables else ""
     result_lines = {"html": f"<pre>{html.escape(lines)}</pre>", "markdown": "    " + lines.replace("\n", "\n    "),
@@ -218,7 +220,7 @@ def _parser() -> Parser:
     parser.add_argument("--format", choices=("text", "markdown", "latex", "html", "json"), default="text",
                         help="how to print")
     parser.add_argument("--digits", type=_digits, metavar="N", help="significant digits, 1 to 17")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture of the graph (.svg or .dot)")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture of the graph (.svg, .dot; by Graphviz .png, .pdf)")
     parser.add_argument("--explore", metavar="FILE", help="write a page that steps through the computation (.html)")
     parser.add_argument("-o", dest="output", metavar="PATH", help="write the picture there; in a folder it is called xi.svg")
     parser.add_argument("--second", action="store_true", help="add the second derivatives")

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from autograd.command.shell import Parser, Refused, say
+from autograd.display import terminal_width
 
 from ..activations import ACTIVATIONS
 from ..data.datasets import Array
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
     try:
         options = _parser().parse_args(argv)
         _check(options)
-        for line in _run(options, err):
+        for line in _run(options, out, err):
             _write(out, f"{line}\n")
     except (Refused, ValueError, ArithmeticError, OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError):
@@ -55,12 +56,12 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
     return 0
 
 
-def _run(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
+def _run(options: argparse.Namespace, out: TextIO, err: TextIO) -> Iterator[str]:
     """The lines to print, each as soon as it is known."""
     if options.report:
         return report()
     if options.load is None:
-        return _train(options, err)
+        return _train(options, out, err)
     model = TableModel.load(options.load)
     if options.predict is None:
         return iter([repr(model)])
@@ -69,7 +70,7 @@ def _run(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
 
 # ---- training
 
-def _train(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
+def _train(options: argparse.Namespace, out: TextIO, err: TextIO) -> Iterator[str]:
     """Train, score on held-out rows, save. Files are written last, when all else has succeeded."""
     data = _dataset(options)
     X, X_held, y, y_held = train_test_split(data.X, data.y, options.test, options.seed, stratify=bool(data.classes))
@@ -106,7 +107,7 @@ def _train(options: argparse.Namespace, err: TextIO) -> Iterator[str]:
                f"loss {history['loss'][0]:.4g} in the first, {history['loss'][-1]:.4g} in the last")
         model = TableModel.around(network, data, rows, goal)
         yield ""
-        yield from scores(data.classes, y_held, model.outputs(X_held))
+        yield from scores(data.classes, y_held, model.outputs(X_held), terminal_width(out))
     if options.save:
         model.save(options.save)
         yield f"wrote {options.save}"

@@ -61,9 +61,9 @@ class Trial:
         parts = [(self.run(X[fold != k], X[fold == k], y[fold != k], y[fold == k]), int((fold == k).sum()))
                  for k in range(self.folds)]
         mean = sum([a * n for a, n in parts]) / len(y) if parts else None
-        return (f"{self.data:<8}{self.model:<34}{len(y):>6}{self.goal:>7.2f}{split:>8.4f}"
-                f"{'—' if mean is None else format(mean, '.4f'):>8}{seconds:>9.1f}"
-                f"{'' if (split if mean is None else mean) >= self.goal else '  missed'}")
+        return (f"{self.data:<7}{self.model:<32}{len(y):>5}{self.goal:>6.2f}{split:>7.4f}"
+                f"{'—' if mean is None else format(mean, '.4f'):>7}{seconds:>8.1f}"
+                f"{'' if (split if mean is None else mean) >= self.goal else ' missed'}")
 
 
 def folds(y: Array, k: int, rng: int = 0) -> Array:
@@ -126,13 +126,16 @@ TRIALS = (
 
 def report(trials: tuple[Trial, ...] = TRIALS) -> Iterator[str]:
     """The lines of the table, each when its training is done."""
-    yield f"{'data':<8}{'model':<34}{'rows':>6}{'goal':>7}{'split':>8}{'5-fold':>8}{'seconds':>9}"
+    yield f"{'data':<7}{'model':<32}{'rows':>5}{'goal':>6}{'split':>7}{'5-fold':>7}{'seconds':>8}"
     for trial in trials:
         yield trial.line()
 
 
-def scores(classes: Sequence[str], y: Array, outputs: Array) -> Iterator[str]:
-    """What is printed about held-out rows: accuracy and confusion matrix, or RMSE and R²."""
+def scores(classes: Sequence[str], y: Array, outputs: Array, columns: int | None = None) -> Iterator[str]:
+    """What is printed about held-out rows: accuracy and confusion matrix, or RMSE and R².
+
+    A matrix wider than `columns`, if they are given, is printed in parts, one below the other.
+    """
     if classes:
         found = outputs.argmax(axis=1)
         right = int((found == y).sum())
@@ -141,9 +144,21 @@ def scores(classes: Sequence[str], y: Array, outputs: Array) -> Iterator[str]:
         counts = confusion_matrix(y.tolist(), found.tolist(), len(classes))
         cells = [["", *classes], *[[name, *map(str, row)] for name, row in zip(classes, counts, strict=True)]]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        for row in cells:
-            yield "  ".join([row[0].ljust(widths[0]), *[cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]])
+        for part in _parts(widths, columns):
+            for row in cells:
+                yield "  ".join([row[0].ljust(widths[0]), *[row[k].rjust(widths[k]) for k in part]])
     else:
         rest, total = float(((y - outputs) ** 2).sum()), float(((y - y.mean()) ** 2).sum())
         yield f"held-out RMSE: {(rest / len(y)) ** 0.5:.4g}"
         yield f"held-out R2: {1 - rest / total:.3f}" if total else "held-out R2: none, since the held-out targets are all equal"
+
+
+def _parts(widths: Sequence[int], columns: int | None) -> Iterator[range]:
+    """The columns of a table after the first, in as many parts as it takes for each to fit beside the first."""
+    start, used = 1, widths[0]
+    for k in range(1, len(widths)):
+        used += 2 + widths[k]
+        if columns is not None and used > columns and k > start:
+            yield range(start, k)
+            start, used = k, widths[0] + 2 + widths[k]
+    yield range(start, len(widths))

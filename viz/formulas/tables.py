@@ -37,79 +37,31 @@ from .algebra import (
     written,
 )
 from .algebra import number as plain
+from .columns import flowed
 from .names import parameter_names
-from .notation import HTML, LATEX, TEXT, Style, Term, formula, to_ascii, width
+from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
+from .table import Cell, Shown, Table, stacked, words
 
 if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
-_CELL, _RULE = "text-align: left; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0", "border-bottom: 1px solid"
-_TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
 _HEAD = ("row", "value", "partial", "value of partial")
 ACTIVATIONS = (p.sigmoid, p.tanh, p.share)   # whose slope is told by their value
-Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
 
-@dataclass(frozen=True)
-class Table:
-    """A title, the head of each column, and rows of cells."""
-
-    title: str
-    head: tuple[Cell, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    def cells(self, style: Style) -> list[list[str]]:
-        """The head and the rows in one style."""
-        return [[cell(style) for cell in row] for row in (self.head, *self.rows)]
-
-    def text(self, ascii: bool = False) -> str:
-        """Columns aligned by spaces, a rule below the head; in Unicode, or in ASCII where a terminal has nothing else."""
-        rows = [[to_ascii(c) if ascii else c for c in row] for row in self.cells(TEXT)]
-        widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-        lines = [" │ ".join([c + " " * (w - width(c)) for c, w in zip(row, widths, strict=True)]).rstrip() for row in rows]
-        text = "\n".join([self.title, lines[0], "─┼─".join(["─" * w for w in widths]), *lines[1:]])
-        return to_ascii(text) if ascii else text
-
-    def markdown(self) -> str:
-        """A table of GitHub's Markdown, its formulas as $LaTeX$."""
-        rows = [[f"${c}$".replace("|", r"\vert ") if c else "" for c in row] for row in self.cells(LATEX)]
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([f"**{self.title}**\n", lines[0], "|" + "---|" * len(self.head), *lines[1:]])
-
-    def html(self) -> str:
-        """A table of HTML, a th for each column and each row."""
-        head, *rows = self.cells(HTML)
-        lines = ["<tr>" + "".join([f'<th scope="col" style="{_CELL}; {_RULE}">{c}</th>' for c in head]) + "</tr>"]
-        lines += [f'<tr><th scope="row" style="{_CELL}">{row[0]}</th>'
-                  + "".join([f'<td style="{_CELL}">{c}</td>' for c in row[1:]]) + "</tr>" for row in rows]
-        caption = f'<caption style="{_CAPTION}">{html.escape(self.title)}</caption>'
-        return f'<table style="{_TABLE}">{caption}{"".join(lines)}</table>'
-
-    def latex(self) -> str:
-        """An array environment, for amsmath or MathJax."""
-        rows = [" & ".join(row) for row in self.cells(LATEX)]
-        return (rf"\begin{{array}}{{{'l' * len(self.head)}}}" + "\n" + rows[0] + r" \\ \hline" + "\n"
-                + " \\\\\n".join(rows[1:]) + "\n" + r"\end{array}")
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """The cells as text, in a DataFrame."""
-        import pandas as pd
-        head, *rows = self.cells(TEXT)
-        return pd.DataFrame(rows, columns=head)
-
-
-@dataclass(frozen=True)
-class Tables:
+@dataclass(frozen=True, repr=False)
+class Tables(Shown):
     """Tables that belong together, and a note below them. They print as text, and show as HTML in Jupyter."""
 
     tables: tuple[Table, ...]
     note: str = ""
 
-    def text(self, ascii: bool = False) -> str:
-        """All tables as aligned text."""
+    def text(self, ascii: bool = False, width: int | None = None) -> str:
+        """All tables as aligned text; no line is longer than `width`, as for `Table.text`."""
         note = to_ascii(self.note) if ascii else self.note
-        return "\n\n".join([t.text(ascii) for t in self.tables] + [note] * bool(note))
+        note = note if width is None else flowed(note, width)
+        return "\n\n".join([t.text(ascii, width) for t in self.tables] + [note] * bool(note))
 
     def markdown(self) -> str:
         """All tables in Markdown."""
@@ -120,21 +72,14 @@ class Tables:
         return f"<div>{''.join([t.html() for t in self.tables])}{f'<p>{html.escape(self.note)}</p>' * bool(self.note)}</div>"
 
     def latex(self) -> str:
-        """All tables as LaTeX arrays."""
-        return "\n\n".join([t.latex() for t in self.tables])
+        r"""All tables, and the note, as displayed formulas: a part of a document, or of a page with KaTeX or MathJax."""
+        note = [rf"\text{{{words(line)}}}" for line in flowed(self.note, 80).splitlines() if line]
+        parts = [table.latex() for table in self.tables] + [stacked(note)] * bool(note)
+        return "\n\n".join([f"\\[\n{part}\n\\]" for part in parts])
 
     def to_pandas(self) -> list[pandas.DataFrame]:
         """A DataFrame for each table."""
         return [t.to_pandas() for t in self.tables]
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
@@ -21,20 +21,28 @@ from autograd.sweep import numbers
 from autograd.value import Value
 
 from ..formulas.names import unicode
+from .dot import record_graph
 from .layout import Point
 from .picture import PORT, TURNS, Picture, arranged, check_choices
 from .svg import Box, Link, visible, whole
 
-__all__ = ["Picture", "draw", "picture_or_none"]
+if TYPE_CHECKING:
+    import graphviz
 
+__all__ = ["Picture", "draw", "draw_dot", "picture_or_none"]
+
+WIDE = 1500    # px; of a cell's 1000 two thirds, at which 12 px are read as 8
 GLANCE = 80    # boxes in a notebook's picture of a large graph
 EDGES = 4      # per node that `limit` allows
 NUMBERED = 10_000   # nodes up to which a graph's rows are counted, for their ξ
+
+
 def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth: int | None = None, limit: int = 300,
          names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
     """A picture of everything that `value` was computed from.
 
-    engine    what places the boxes: "dot" (Graphviz's program), "pygraphviz" or "builtin"; by default the first that works
+    engine    what places the boxes: "dot" (Graphviz's program) or "builtin", a layout that needs nothing; by default dot,
+              where it is installed and will soon be done
     rankdir   "LR" from left to right, "TB" from top to bottom
     depth     how many operations to go down from `value`; what is left out is counted in dashed boxes
     limit     how many boxes a picture may have
@@ -51,28 +59,63 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     >>> draw(a * b + a, engine="builtin")
     <Picture of 4 nodes, placed by builtin>
     """
-    if not isinstance(value, Value):
-        raise TypeError(f"draw() got {bounded(value)}: draw one Value, for example a loss or one output of a network")
     check_choices("draw", engine, rankdir)
-    if depth is not None and depth < 0:
-        raise ValueError(f"draw(depth={bounded(depth)}): a number of operations, at least 0")
     if prefix is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", prefix):
         raise ValueError(f"draw(prefix={bounded(prefix)}): a letter, then letters, digits, - and _")
+    order, drawn, names = _chosen("draw", value, depth, limit, names)
+    return _picture(order, drawn, engine=engine, rankdir=rankdir, limit=limit, names=names, prefix=prefix)
+
+
+def draw_dot(value: Value, format: str = "svg", rankdir: str = "LR", *, depth: int | None = None, limit: int = 300,
+             names: Mapping[Value, str] | None = None) -> graphviz.Digraph:
+    """The same graph as plain as micrograd draws it, for the package graphviz: a record for each Value, with its label, data
+    and, once there is one, gradient, behind it the operation that made it. To restyle, to render, or to show in a notebook.
+
+    format    what `render()` and `pipe()` make of it, by Graphviz: "svg", "png", "pdf", …
+
+    The rest, and errors, are as for `draw`; ImportError without the package.
+
+    >>> a = Value(2.0, label="a")
+    >>> print(draw_dot(a * 3.0).source.expandtabs(2))
+    digraph {
+      graph [ordering=in rankdir=LR]
+      n0 [label="{ a | data 2 }" shape=record]
+      n1 [label="{ 3 }" shape=record]
+      n2 [label="{ L | data 6 }" shape=record]
+      "n2-op" [label="×"]
+      "n2-op" -> n2
+      n0 -> "n2-op"
+      n1 -> "n2-op"
+    }
+    <BLANKLINE>
+    """
+    check_choices("draw_dot", None, rankdir)
+    order, drawn, names = _chosen("draw_dot", value, depth, limit, names)
+    return record_graph(*_contents(order, drawn, names, rankdir, limit), rankdir, format)
+
+
+def _chosen(name: str, value: Value, depth: int | None, limit: int, names: Mapping[Value, str] | None
+            ) -> tuple[list[Value], list[tuple[int, Value]], dict[Value, str]]:
+    """The nodes of the graph, those that the function `name` draws, each with its place among all, and their given names."""
+    if not isinstance(value, Value):
+        raise TypeError(f"{name}() got {bounded(value)}: draw one Value, for example a loss or one output of a network")
+    if depth is not None and depth < 0:
+        raise ValueError(f"{name}(depth={bounded(depth)}): a number of operations, at least 0")
     value, stands = without_starts(value, names)
-    names = {stands.get(v, v): name for v, name in (names or {}).items()}
     order = topological(value)
     drawn = [*enumerate(order)] if depth is None else _down_to(depth, order, _depths(order))
     if len(drawn) > limit:
         raise ValueError(f"the picture would have {len(drawn)} nodes, the limit is {limit}: "
                          f"draw its last operations (depth={_depth_within(limit, _depths(order))}), "
                          f"a Value in the middle, or all of it with limit={len(drawn)}")
-    return _picture(order, drawn, engine=engine, rankdir=rankdir, limit=limit, names=names, prefix=prefix)
+    return order, drawn, {stands.get(v, v): called for v, called in (names or {}).items()}
 
 
 def picture_or_none(value: Any) -> str | None:
     """The SVG that a notebook shows for `value`: of a large graph its last operations; None if there can be no picture.
 
-    It never raises, and takes a second for a million nodes.
+    It is no wider than the cell; what would then be too small to read is drawn from top to bottom, if that is narrower. It
+    never raises, and takes a second for a million nodes.
 
     >>> picture_or_none(Value(2.0))[:4]
     '<svg'
@@ -83,7 +126,11 @@ def picture_or_none(value: Any) -> str | None:
             order = topological(without_starts(value)[0])
         depths = _depths(order)
         depth = _depth_within(GLANCE, depths) if len(order) > GLANCE else len(order)
-        return _picture(order, _down_to(depth, order, depths), limit=GLANCE).svg
+        drawn = _down_to(depth, order, depths)
+        picture = _picture(order, drawn, limit=GLANCE)
+        if picture.width > WIDE:
+            picture = min(picture, _picture(order, drawn, limit=GLANCE, rankdir="TB"), key=lambda picture: picture.width)
+        return picture._repr_svg_()
     except Exception:   # a notebook falls back on repr
         return None
 
@@ -119,14 +166,20 @@ def _depth_within(limit: int, depths: Mapping[Value, int]) -> int:
 
 def _picture(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], *, engine: str | None = None, rankdir: str = "LR",
              limit: int, names: Mapping[Value, str] | None = None, prefix: str | None = None) -> Picture:
+    boxes, links = _contents(order, drawn, names, rankdir, limit)
+    return arranged(boxes, links, title=f"Graph of {boxes[-1].name}: {len(drawn)} nodes, {len(links)} edges",
+                    engine=engine, rankdir=rankdir, prefix=prefix, nodes=len(drawn))
+
+
+def _contents(order: Sequence[Value], drawn: Sequence[tuple[int, Value]], names: Mapping[Value, str] | None, rankdir: str,
+              limit: int) -> tuple[list[Box], list[Link]]:
     check_unchanged(order)
     known = xi_names(order[-1], names) if len(order) <= NUMBERED else names or {}
     boxes, links = _boxes_and_links(drawn, known, TURNS[rankdir], _is_swept(order))
     if len(links) > EDGES * limit:
         raise ValueError(f"the picture would have {len(links)} edges, the limit is {EDGES * limit}: "
                          f"draw it with a smaller depth, or with limit={len(links) // EDGES + 1}")
-    return arranged(boxes, links, title=f"Graph of {boxes[-1].name}: {len(drawn)} nodes, {len(links)} edges",
-                    engine=engine, rankdir=rankdir, prefix=prefix, nodes=len(drawn))
+    return boxes, links
 
 
 def _is_swept(order: Sequence[Value]) -> bool:

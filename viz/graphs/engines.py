@@ -1,56 +1,63 @@
-"""Places for boxes of given sizes: by Graphviz's program, its Python package, or the layout of our own.
+"""Places for boxes of given sizes: by Graphviz's program `dot`, or by the layout of our own.
 
-An engine is told sizes and edges and no label, so no label can reach one.
+An engine is told sizes and edges and no label, so no label can reach one. The package `graphviz` finds and runs the program;
+what it runs is stopped after a few seconds, and Ctrl-C stops it too.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from threading import Lock
 
-from .layout import Curve, Point, layout, lead, ports
+from .layout import Curve, Point, bends, layout, lead, ports
 
-__all__ = ["ENGINES", "Places", "placed"]
+__all__ = ["ENGINES", "PATIENCE", "Places", "placed", "run"]
 
-PATIENCE = 5   # seconds that dot may take; 300 nodes take it 0.2
-_ONE_AT_A_TIME = Lock()   # Graphviz as a library is not for threads
+PATIENCE = 5     # seconds that Graphviz may take; 300 nodes of a usual graph take it 0.2
+TANGLED = 2000   # bends up to which dot is asked first: they take it a second, 3000 take it 4 and 9600 minutes
 Places = tuple[list[Point], list[Curve]]
 
 
 def placed(engine: str | None, sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float) -> tuple[str, Places]:
-    """(the engine's name, the places): by the one asked for, else by the first that works; RuntimeError if none does."""
-    problem = None
-    for name in ENGINES if engine is None else [engine]:
-        try:
-            return name, ENGINES[name](sizes, edges, room)
-        except Exception as error:   # whatever is wrong with it, there may be another
-            problem = error
-    raise RuntimeError(f"draw(engine={engine!r}) did not work: {problem}; install Graphviz (for 'dot') or pygraphviz>=2, "
-                       "or choose 'builtin'") from problem
+    """(the engine's name, the places): by the one asked for, else by dot where it works and will soon be done, else by the
+    layout of our own. RuntimeError if the one asked for does not work."""
+    if engine is None:
+        if bends(len(sizes), edges) <= TANGLED:
+            try:
+                return "dot", _by_dot(sizes, edges, room)
+            except Exception:   # whatever is wrong with it, there is another
+                pass
+        engine = "builtin"
+    try:
+        return engine, ENGINES[engine](sizes, edges, room)
+    except Exception as error:
+        raise RuntimeError(f"draw(engine={engine!r}) did not work: {' '.join(str(error).split())}; install Graphviz and the "
+                           "package graphviz, draw less of the graph, or choose 'builtin'") from error
+
+
+def run(program: str, dot: str, format: str, *options: str, patience: float | None = None) -> bytes:
+    """What Graphviz's `program`, "dot" or "neato", makes of a DOT file, in a format, if it takes no more seconds than its
+    `patience`, by default PATIENCE.
+
+    ImportError without the package graphviz, RuntimeError without the program, TimeoutError when it was stopped,
+    subprocess.CalledProcessError when it failed.
+    """
+    patience = PATIENCE if patience is None else patience
+    from graphviz.backend.dot_command import command
+    from graphviz.backend.execute import run_check
+    try:
+        done = run_check([*command(program, format), *options], input=dot.encode(), capture_output=True, quiet=True,
+                         timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"Graphviz's {program} was stopped after {patience:g} seconds") from None
+    return bytes(done.stdout)
 
 
 def _by_dot(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
     """By Graphviz's program, wherever it is installed."""
-    program = shutil.which("dot")
-    if program is None:
-        raise FileNotFoundError("there is no program dot on the PATH")
-    done = subprocess.run([program, "-Tplain"], input=_sizes_file(sizes, edges, room).encode(), capture_output=True,
-                          timeout=PATIENCE, check=True)
-    return _places(done.stdout.decode(), sizes, edges)
-
-
-def _by_pygraphviz(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> Places:
-    """By the package, whose wheels carry Graphviz from version 2 on."""
-    import pygraphviz
-    if int(pygraphviz.__version__.split(".")[0]) < 2:
-        raise ImportError(f"pygraphviz {pygraphviz.__version__} is too old")
-    with _ONE_AT_A_TIME:
-        plain: bytes = pygraphviz.AGraph(string=_sizes_file(sizes, edges, room)).draw(format="plain", prog="dot")
-    return _places(plain.decode(), sizes, edges)
+    return _places(run("dot", _sizes_file(sizes, edges, room), "plain").decode(), sizes, edges)
 
 
 def _sizes_file(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> str:
@@ -94,5 +101,6 @@ def _places(plain: str, sizes: Sequence[Point], edges: Sequence[tuple[int, int]]
             lead(curves[i], left[xb], end[1])
             lead(curves[i], *end)
     return centres, curves
-ENGINES: dict[str, Callable[..., Places]] = {
-    "dot": _by_dot, "pygraphviz": _by_pygraphviz, "builtin": layout}
+
+
+ENGINES: dict[str, Callable[..., Places]] = {"dot": _by_dot, "builtin": layout}

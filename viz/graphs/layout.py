@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-__all__ = ["Curve", "Point", "layout", "lead", "ports"]
+__all__ = ["Curve", "Point", "bends", "layout", "lead", "ports"]
 
 Point = tuple[float, float]
 Curve = list[Point]   # of cubics: the start, then two control points and an end for each
@@ -25,6 +25,7 @@ Near = list[list[tuple[int, float]]]   # of every box and bend: its neighbours o
 
 COLUMN_GAP, BOX_GAP, BEND_GAP = 36.0, 14.0, 12.0
 SWEEPS = 12   # more change little on graphs of up to 300 nodes
+EFFORT = 60_000   # boxes and bends in all sweeps: graphs that nobody can read get fewer, so that they too take seconds
 
 
 def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float = 0.0) -> tuple[list[Point], list[Curve]]:
@@ -39,10 +40,7 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float
     >>> layout([(40, 20), (40, 20)], [(0, 1)])
     ([(20.0, 0.0), (96.0, 0.0)], [[(40.0, 0.0), (58.0, 0.0), (58.0, 0.0), (76.0, 0.0)]])
     """
-    behind = [0] * len(sizes)
-    for a, b in reversed(edges):
-        behind[a] = max(behind[a], behind[b] + 1)
-    column = [max(behind, default=0) - k for k in behind]
+    column = _columns(len(sizes), edges)
     heights = [height for _, height in sizes]
     after: Near = [[] for _ in sizes]
     before: Near = [[] for _ in sizes]
@@ -59,8 +57,9 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float
             after[u].append((v, port))
             before[v].append((u, port))
 
-    columns = _order(column, before, after)
-    y = _heights(columns, heights, before, after)
+    sweeps = max(1, min(SWEEPS, EFFORT // len(column))) if column else 0
+    columns = _order(column, before, after, sweeps)
+    y = _heights(columns, heights, before, after, sweeps)
     left, right, x = [], [], 0.0   # the borders of the columns, further apart where edges are steep
     for boxes in columns:
         left.append(x)
@@ -79,6 +78,24 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], room: float
         lead(curve, end[0], curve[-1][1])
         curves.append(curve)
     return centres, curves
+
+
+def _columns(boxes: int, edges: Sequence[tuple[int, int]]) -> list[int]:
+    """The column of every box."""
+    behind = [0] * boxes
+    for a, b in reversed(edges):
+        behind[a] = max(behind[a], behind[b] + 1)
+    return [max(behind, default=0) - k for k in behind]
+
+
+def bends(boxes: int, edges: Sequence[tuple[int, int]]) -> int:
+    """How many columns edges run across: what the work of any layered drawing grows with.
+
+    >>> bends(4, [(0, 1), (1, 2), (0, 3), (2, 3)])
+    2
+    """
+    column = _columns(boxes, edges)
+    return sum([column[b] - column[a] - 1 for a, b in edges])
 
 
 def lead(curve: Curve, x: float, y: float) -> None:
@@ -103,7 +120,7 @@ def ports(edges: Sequence[tuple[int, int]]) -> list[float]:
     return places
 
 
-def _order(column: Sequence[int], before: Near, after: Near) -> list[list[int]]:
+def _order(column: Sequence[int], before: Near, after: Near, sweeps: int) -> list[list[int]]:
     """The boxes and bends of every column, from top to bottom."""
     columns: list[list[int]] = [[] for _ in range(max(column, default=-1) + 1)]
     seen: set[int] = set()
@@ -142,7 +159,7 @@ def _order(column: Sequence[int], before: Near, after: Near) -> list[list[int]]:
     for boxes in columns:
         settle(boxes)
     fewest, best = crossings(), [*map(list, columns)]
-    for sweep in range(SWEEPS):
+    for sweep in range(sweeps):
         if fewest == 0:
             break
         for boxes in columns if sweep % 2 else reversed(columns):
@@ -154,7 +171,8 @@ def _order(column: Sequence[int], before: Near, after: Near) -> list[list[int]]:
     return best
 
 
-def _heights(columns: Sequence[Sequence[int]], heights: Sequence[float], before: Near, after: Near) -> list[float]:
+def _heights(columns: Sequence[Sequence[int]], heights: Sequence[float], before: Near, after: Near,
+             sweeps: int) -> list[float]:
     """The y of every box and bend.
 
     One column at a time, the others held: the weighted mean of where its edges would be level, as far as boxes fit.
@@ -166,8 +184,8 @@ def _heights(columns: Sequence[Sequence[int]], heights: Sequence[float], before:
             for boxes in columns]
     near = [[(u, -p * heights[v], stiffness[u] + stiffness[v]) for u, p in before[v]]
             + [(w, p * heights[w], stiffness[v] + stiffness[w]) for w, p in after[v]] for v in range(len(heights))]
-    for sweep in range(3 * SWEEPS):
-        slack = (1e9, BOX_GAP, 1.0)[sweep // SWEEPS]
+    for sweep in range(3 * sweeps):
+        slack = (1e9, BOX_GAP, 1.0)[sweep // sweeps]
         for c in range(len(columns)) if sweep % 2 else reversed(range(len(columns))):
             wanted, weights = [], []
             for v in columns[c]:

@@ -10,8 +10,10 @@ from autograd.conversion import bounded
 
 from ..formulas.notation import TEXT
 from ..formulas.notation import width as columns
+from .dot import BARE, head, html, spline
+from .layout import Point
 from .picture import Picture
-from .svg import CELL, INK, LINE, MONOSPACE, STYLES, _dot, _xml, visible
+from .svg import CELL, INK, LINE, MONOSPACE, STYLES, _xml, visible
 
 __all__ = ["draw_neuron"]
 
@@ -96,18 +98,25 @@ def _picture(rows: Sequence[tuple[str, str]], z: str, activation: str, output: s
     lines, weights, texts = [], [], [
         (door + box / 2, middle + 4, activation, "middle"), ((sigma + UNIT + door) / 2, middle - 8, z, "middle"),
         (end + 8, middle + 4, output, "start")]
-    dot = ["digraph neuron {", "  rankdir=LR", '  sum [label="Σ" shape=circle]',
-           f'  activation [label="{_dot(activation)}" shape=record]', f'  output [label="{_dot(output)}" shape=plaintext]',
-           "  sum -> activation -> output"]
+    fill, border, *_ = STYLES["result"]
+    root_fill, root_border, *_ = STYLES["root"]
+    dot = [*head("neuron", "LR"),
+           _placed("sum", "Σ", sigma, middle, (2 * UNIT, 2 * UNIT),
+                   f'shape=circle fontsize=24 style=filled fillcolor="{fill}" color="{border}"'),
+           _placed("activation", activation, door + box / 2, middle, (box, 40.0),
+                   f'style=filled fillcolor="{root_fill}" color="{root_border}"'),
+           _placed("output", output, end + 8 + CELL * columns(output) / 2, middle)]
     for i, (name, weight) in enumerate(rows):
         y = first + STEP * i
         texts.append((left - 11, y + 4, name, "end"))
         if weight:
             lines.append((left, y, sigma - UNIT, middle))
             weights.append((left + WEIGHT * REACH, y + WEIGHT * REACH / (REACH - UNIT) * (middle - y) + 4, weight, "middle"))
-            dot += [f'  x{i} [label="{_dot(name)}" shape=record]', f'  x{i} -> sum [label="{_quoted(weight)}"]']
+            dot += [_placed(f"x{i}", name, left - 11 - CELL * columns(name) / 2, y),
+                    _link(f"x{i} -> sum", lines[-1], weight, *weights[-1][:2])]
     lines += [(sigma + UNIT, middle, door, middle), (door + box, middle, end, middle)]
-    fill, border, *_ = STYLES["result"]
+    dot += [_link("sum -> activation", lines[-2], z, (sigma + UNIT + door) / 2, middle - 8),
+            _link("activation -> output", lines[-1])]
     title = f"A neuron: {len(rows)} inputs, their sum, the activation {activation}"
     svg = [f'<svg xmlns="http://www.w3.org/2000/svg" class="neuron" role="img" aria-label="{_xml(title)}" width="{width:.0f}" '
            f'height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}" font-family="{MONOSPACE}" font-size="12" '
@@ -116,8 +125,8 @@ def _picture(rows: Sequence[tuple[str, str]], z: str, activation: str, output: s
            *[_arrow(*line) for line in lines],
            *[f'<circle cx="{left:.1f}" cy="{y:.1f}" r="5" fill="{STYLES["leaf"][1]}"/>' for _, y, *_ in lines[:-2]],
            f'<circle cx="{sigma:.1f}" cy="{middle:.1f}" r="{UNIT}" fill="{fill}" stroke="{border}" stroke-width="1.2"/>',
-           f'<rect x="{door:.1f}" y="{middle - 20:.1f}" width="{box:.1f}" height="40" rx="4" fill="{STYLES["root"][0]}" '
-           f'stroke="{STYLES["root"][1]}" stroke-width="1.2"/>',
+           f'<rect x="{door:.1f}" y="{middle - 20:.1f}" width="{box:.1f}" height="40" rx="4" fill="{root_fill}" '
+           f'stroke="{root_border}" stroke-width="1.2"/>',
            f'<text x="{sigma:.1f}" y="{middle + 8:.1f}" text-anchor="middle" font-size="24">Σ</text>', *map(_text, texts),
            *[f'<rect x="{tx - CELL * columns(text) / 2 - 3:.1f}" y="{ty - 12:.1f}" width="{CELL * columns(text) + 6:.1f}" '
              f'height="16" fill="#fff"/>' for tx, ty, text, _ in weights], *map(_text, weights), "</svg>"]
@@ -151,6 +160,15 @@ def _number(v: Any) -> str:
     return str(TEXT.number(_plain(v), 4))
 
 
-def _quoted(text: str) -> str:
-    """`text` as a quoted label of DOT that is no record."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+def _placed(key: str, text: str, x: float, y: float, size: Point | None = None, style: str = "shape=plaintext") -> str:
+    """A node of DOT where the SVG has it."""
+    width, height = size or (CELL * columns(text), 20.0)
+    return (f'  {key} [label=<{html(text)}> {style} width="{width / 72:.4f}" height="{height / 72:.4f}" '
+            f'pos="{x:.1f},{-y:.1f}"]')
+
+
+def _link(ends: str, line: tuple[float, float, float, float], label: str = "", x: float = 0.0, y: float = 0.0) -> str:
+    """An edge of DOT where the SVG has it, and what is written on it around (x, y)."""
+    text = f'<TABLE BORDER="0" {BARE} BGCOLOR="white"><TR><TD>{html(label)}</TD></TR></TABLE>'
+    return (f'  {ends} [pos="{spline([line[:2]] * 3 + [line[2:]])}"'
+            + f' label=<{text}> lp="{x:.1f},{4 - y:.1f}"' * bool(label) + "]")

@@ -7,16 +7,24 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograd.conversion import bounded
 from autograd.files import write_whole
 
-from .engines import ENGINES, placed
+from .dot import digraph, dot_file
+from .engines import ENGINES, placed, run
 from .layout import Point
-from .svg import Box, Link, dot_file, svg_file
+from .svg import Box, Link, svg_file
+
+if TYPE_CHECKING:
+    import graphviz
 
 __all__ = ["PORT", "TURNS", "Picture", "arranged", "check_choices"]
 
+DPI = 144      # of a PNG: two of its px for one of the SVG's
+SAVING = 60    # seconds that Graphviz may take for a file
+FORMATS = (".svg", ".dot", ".png", ".pdf")
 PORT = 9.0     # px of a box's side that an arriving edge takes
 TURNS: dict[str, Callable[[Point], Point]] = {"LR": lambda p: p, "TB": lambda p: (p[1], p[0])}
 
@@ -25,7 +33,8 @@ TURNS: dict[str, Callable[[Point], Point]] = {"LR": lambda p: p, "TB": lambda p:
 class Picture:
     """A drawn graph: `svg` and `dot` are whole files as text, `engine` is what placed the boxes, `nodes` how many there are.
 
-    A notebook shows it by itself. The DOT file has the labels, for a layout of your own with Graphviz.
+    A notebook shows it by itself, no wider than its cell. The DOT file has the labels and the places: `neato -n2` draws the
+    same picture of it, `dot` places the boxes anew.
     """
 
     svg: str
@@ -34,19 +43,45 @@ class Picture:
     nodes: int
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file: .svg or .dot, as its name ends; whole or not at all.
+        """Write the file, as its name ends: .svg or .dot, or, with Graphviz, .png or .pdf; whole or not at all.
 
-        ValueError for another ending, OSError where it cannot be written.
+        ValueError for another ending, RuntimeError where Graphviz is missing or fails, OSError where it cannot be written.
         """
         path = Path(path)
-        text = {".svg": self.svg, ".dot": self.dot}.get(path.suffix.lower())
-        if text is None:
-            raise ValueError(f"save({bounded(str(path))}): let the name end in .svg or .dot; "
-                             "for other formats save .dot and run Graphviz's dot -Tpng or -Tpdf on it")
-        write_whole(path, text)
+        kind = path.suffix.lower()
+        if kind not in FORMATS:
+            raise ValueError(f"save({bounded(str(path))}): let the name end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        if kind in (".svg", ".dot"):
+            write_whole(path, self.svg if kind == ".svg" else self.dot)
+            return
+        try:
+            drawn = run("neato", self.dot, kind[1:], "-n2", "-Gmargin=0", *[f"-Gdpi={DPI}"] * (kind == ".png"), patience=SAVING)
+        except Exception as error:
+            raise RuntimeError(f"save({bounded(str(path))}) did not work: {' '.join(str(error).split())}; a {kind} needs "
+                               "Graphviz and the package graphviz, an .svg does not") from error
+        write_whole(path, drawn)
+
+    def to_graphviz(self) -> graphviz.Digraph:
+        """The graph for the package graphviz, to restyle and render: its labels, numbers and styles, and the places.
+
+        `render()` places the boxes anew; with `engine="neato"` and `neato_no_op=2` they stay where they are. ImportError
+        without the package.
+
+        >>> from autograd import Value
+        >>> from viz import draw
+        >>> graph = draw(Value(2.0, label="x") * 3, rankdir="TB").to_graphviz()
+        >>> graph.graph_attr["rankdir"], "data" in graph.source
+        ('TB', True)
+        """
+        return digraph(self.dot)
+
+    @property
+    def width(self) -> int:
+        """How wide the SVG is, in px."""
+        return int(self.svg.partition(' width="')[2].partition('"')[0])
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return self.svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
     def __repr__(self) -> str:
         return f"<Picture of {self.nodes} nodes, placed by {self.engine}>"
@@ -67,6 +102,6 @@ def arranged(boxes: Sequence[Box], links: Sequence[Link], *, title: str, engine:
     edges = [(link.tail, link.head) for link in links]
     engine, (centres, curves) = placed(engine, [turn(box.size) for box in boxes], edges, room)
     prefix = prefix or "g" + hashlib.sha256(repr((boxes, links, rankdir)).encode()).hexdigest()[:8]
-    svg = svg_file(boxes, links, [turn(p) for p in centres], [[turn(p) for p in curve] for curve in curves],
-                   prefix=prefix, title=title)
-    return Picture(svg, dot_file(boxes, links, rankdir, prefix), engine, nodes)
+    centres, curves = [turn(p) for p in centres], [[turn(p) for p in curve] for curve in curves]
+    return Picture(svg_file(boxes, links, centres, curves, prefix=prefix, title=title),
+                   dot_file(boxes, links, centres, curves, rankdir=rankdir, prefix=prefix), engine, nodes)

@@ -1,4 +1,4 @@
-"""Boxes and curves as an SVG file, and the same graph as a DOT file.
+"""Boxes and curves as an SVG file.
 
 Labels are data, never markup: whatever is drawn has passed `visible` (short, for the box) or `whole` (for its tooltip), which
 leave no control character, and is escaped for its format where it is written.
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from ..formulas.notation import width as columns
 from .layout import Curve, Point
 
-__all__ = ["Box", "Link", "dot_file", "svg_file", "visible", "whole"]
+__all__ = ["Box", "Link", "svg_file", "to_foot", "visible", "whole"]
 
 CELL, HEADER, ROW, PADDING, MARGIN = 7.3, 22.0, 16.0, 8.0, 14.0   # px; a cell is one character of 12 px
 ARROW = 7.0
@@ -120,15 +120,21 @@ def svg_file(boxes: Sequence[Box], links: Sequence[Link], centres: Sequence[Poin
     return "\n".join(parts) + "\n"
 
 
-def _edge(key: str, link: Link, curve: Curve) -> str:
+def to_foot(curve: Curve) -> Curve:
+    """The curve as far as the foot of its arrow's head."""
     (x, y), (tip_x, tip_y) = curve[-2:]
     length = ((tip_x - x) ** 2 + (tip_y - y) ** 2) ** 0.5 or 1.0
-    ux, uy = (tip_x - x) / length, (tip_y - y) / length
-    foot = (tip_x - ARROW * ux, tip_y - ARROW * uy)
-    control = curve[-2] if length > ARROW else foot
-    points = [f"{x:.1f} {y:.1f}" for x, y in [*curve[:-2], control, foot]]
+    foot = (tip_x - ARROW * (tip_x - x) / length, tip_y - ARROW * (tip_y - y) / length)
+    return [*curve[:-2], curve[-2] if length > ARROW else foot, foot]
+
+
+def _edge(key: str, link: Link, curve: Curve) -> str:
+    (tip_x, tip_y), line = curve[-1], to_foot(curve)
+    x, y = line[-1]
+    ux, uy = (tip_x - x) / ARROW, (tip_y - y) / ARROW
+    points = [f"{x:.1f} {y:.1f}" for x, y in line]
     cubics = "".join([f"C{points[i]} {points[i + 1]} {points[i + 2]}" for i in range(1, len(points), 3)])
-    sides = " ".join([f"{foot[0] + s * 3 * uy:.1f},{foot[1] - s * 3 * ux:.1f}" for s in (-1, 1)])
+    sides = " ".join([f"{x + s * 3 * uy:.1f},{y - s * 3 * ux:.1f}" for s in (-1, 1)])
     return (f'<g id="{key}" class="edge"><title>{_xml(link.title)}</title><path d="M{points[0]}{cubics}" fill="none"/>'
             f'<polygon points="{tip_x:.1f},{tip_y:.1f} {sides}" stroke="none"/></g>')
 
@@ -161,24 +167,3 @@ def _node(key: str, box: Box, x: float, y: float) -> str:
 
 def _xml(text: str) -> str:
     return escape(text, {'"': "&quot;"})
-
-
-def dot_file(boxes: Sequence[Box], links: Sequence[Link], rankdir: str, prefix: str) -> str:
-    """The graph with its labels, for Graphviz."""
-    lines = [f'digraph "{prefix}" {{', f'  rankdir={rankdir} ordering=in',
-             '  node [shape=record fontname="monospace" fontsize=11 height=0.3]', f'  edge [color="{LINE}" arrowsize=0.7]']
-    for box in boxes:
-        fill, border, thickness, radius, dashes = STYLES[box.kind]
-        style = "filled" + ",rounded" * (radius > 5) + ",dashed" * bool(dashes)
-        header = "|".join([_dot(text) for text in (box.name, box.op) if text])
-        label = "|".join([f"{{{header}}}", *[f"{caption} {_dot(number)}" for caption, number in box.rows]])
-        label = label if rankdir == "LR" else f"{{{label}}}"
-        lines.append(f'  {box.key} [id="{prefix}-{box.key}" label="{label}" style="{style}" fillcolor="{fill}" '
-                     f'color="{border}" penwidth={2 if box.kind == "root" else thickness}]')
-    lines += [f'  {boxes[link.tail].key} -> {boxes[link.head].key} [id="{prefix}-{link.key}"]' for link in links]
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def _dot(text: str) -> str:
-    r"""`text` inside a field of a record's quoted label: Graphviz reads \ and HTML's & there."""
-    return "".join(["&amp;" if c == "&" else "\\" + c if c in '\\"{}|<>' else c for c in text])

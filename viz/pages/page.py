@@ -28,7 +28,10 @@ HEAD = """<!doctype html>
 <title>{{title}}</title>
 <style>{{style}}</style>
 </head>
+<body>
+<p id="still">This page is moved by a script, which does not run here: open the file in a browser, or trust the notebook.</p>
 """
+MOVED = 'document.getElementById("still").remove();\n'   # the script's last line
 
 
 def page(name: str, title: str, data: Any, **parts: str) -> str:
@@ -37,6 +40,7 @@ def page(name: str, title: str, data: Any, **parts: str) -> str:
     The Content-Security-Policy allows this style and this script by their hashes, and nothing else."""
     part = files(__package__).joinpath
     template, style, script = [part(f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css", "js")]
+    script += MOVED
     parts |= {"title": html.escape(title), "style": style, "script": script, "data": _inert(data),
               "policy": f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
                         "form-action 'none'"}
@@ -45,7 +49,9 @@ def page(name: str, title: str, data: Any, **parts: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page:
-    """A page as text: `html` is the whole file. A notebook shows it by itself, in a frame that cannot reach the rest of it."""
+    """A page as text: `html` is the whole file. A notebook shows it by itself, in a frame that cannot reach the rest of it;
+    one that is not trusted takes frames away, and shows the line that stands in this one.
+    """
 
     html: str
     height: ClassVar[int] = 760   # px of a notebook's cell
@@ -61,8 +67,10 @@ class Page:
         write_whole(path, self.html)
 
     def _repr_html_(self) -> str:
-        return (f'<iframe title="{type(self).__name__}" sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" '
-                f'width="100%" height="{self.height}" style="border: 1px solid #8886; border-radius: 6px"></iframe>')
+        name = type(self).__name__
+        return (f'<iframe title="{name}" sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" width="100%" '
+                f'height="{self.height}" style="border: 1px solid #8886; border-radius: 6px">{name}: a page that moves, which '
+                'a notebook that is not trusted does not show: trust it, run this cell again, or .save("page.html").</iframe>')
 
 
 def _hash(text: str) -> str:
