@@ -56,7 +56,7 @@ class Reader:
 
     def number(self, formula: str) -> Any:
         """What the formula says."""
-        if "…" in formula:
+        if "…" in formula or r"\ldots" in formula:
             raise Unread
         self.tokens = [*self._tokens(formula)]
         self.at = 0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd import Primitive
 
@@ -23,6 +23,7 @@ from .notation import TEXT, Style, Term
 
 LARGEST = 60    # atoms in a formula that anybody reads
 WORKING = 400   # atoms in one that may still become shorter
+DEEPEST = 30    # brackets in brackets
 
 
 class TooLong(Exception):
@@ -42,6 +43,7 @@ class Symbol(_Ordered):
     """A name."""
 
     name: str
+    depth: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Call(_Ordered):
 
     op: Primitive
     args: tuple[Expr, ...]
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep its brackets are nested."""
+        return 1 + max([_depth(a.terms) for a in self.args], default=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +74,15 @@ class Sum(_Ordered):
     @cached_property
     def _key(self) -> frozenset[Any]:
         return _key(self.terms)
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep its brackets are nested."""
+        return 1 + _depth(self.terms)
+
+
+def _depth(terms: Iterable[Product]) -> int:
+    return max([atom.depth for _, factors in terms for atom, _ in factors], default=0)
 
 
 Atom = Symbol | Call | Sum
@@ -135,7 +151,7 @@ def expr(terms: Iterable[Product]) -> Expr:
     """The sum of `terms`; TooLong if it is beyond hope."""
     terms = tuple(terms)
     size = len(terms) + sum([_size(atom) for _, factors in terms for atom, _ in factors])
-    if size > WORKING or not all([_is_writable(c) for c, _ in terms]):
+    if size > WORKING or _depth(terms) > DEEPEST or not all([_is_writable(c) for c, _ in terms]):
         raise TooLong
     return Expr(terms, size)
 
