@@ -47,7 +47,7 @@ NASTY = [
 
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
          "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "vartheta", "varpi", "varrho", "varsigma"}
-ACCENTS = {"hat", "bar", "tilde", "dot", "ddot", "vec", "check", "acute", "grave", "breve"}
+ACCENTS = {"hat", "bar", "tilde", "dot", "ddot", "vec", "check", "acute", "grave", "breve", "mathring"}
 SYMBOLS = {"\\" + name for name in {"backslash", "sim", "wedge", "vert", "mathrm", "tanh", "text", "cosh", "frac", *ACCENTS,
                                     *GREEK, *map(str.capitalize, GREEK)}}
 ANY_CHARACTER = st.characters(exclude_categories=()) | st.sampled_from("<>&\"'/\\{}$`()%\u2028")

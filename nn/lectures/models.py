@@ -62,7 +62,7 @@ class Predictor(Module):
     unit: ClassVar[str]   # of `nn.OUTPUT_UNITS`
 
     @property
-    def output(self) -> str:
+    def link_name(self) -> str:
         """The name of the output unit, of what `link` is."""
         return output_unit(self.unit).name
 
@@ -191,7 +191,7 @@ class SoftmaxRegression(Predictor, Layer):
         self.classes = self.nout
         unit: Any
         for unit in self.neurons:
-            unit.output = self.output   # a unit by itself has no link: softmax takes them all
+            unit.link_name = self.link_name   # a unit by itself has no link: softmax takes them all
 
     def probabilities(self, x: Any) -> list[Value]:
         """ŷ = softmax(z)."""
@@ -221,7 +221,7 @@ class Perceptron(Predictor, Neuron):
     def __init__(self, nin: int) -> None:
         super().__init__(nin, init="zeros")
 
-    output = "sign"   # of the score
+    link_name = "sign"   # of the score
 
     def link(self, z: list[Value]) -> list[Value]:
         """The sign of the score."""

@@ -25,7 +25,7 @@ def draw_neuron(neuron: Any, x: Sequence[Any] | None = None, *, unit: int | None
     """The picture of one unit: z = b + Σ wᵢxᵢ, and a = g(z), which is called ŷ at the end of a model.
 
     neuron   anything with `w`, a list of weights, and, as far as it has them, `b`, the bias, and `activation`, a name; or
-             `output`, the name of its output unit, and `link`, which makes of a list of z one of ŷ, as the lectures' models
+             `link_name`, the name of its output unit, and `link`, which makes of a list of z one of ŷ, as the lectures' models
     x        the inputs, numbers or Values; with them the picture has z, and the output if the neuron can be called
     unit     of a layer, or a model with several outputs, which one is drawn, from 0
     limit    how many inputs are drawn, at least 2; those left out in the middle are counted
@@ -70,7 +70,7 @@ def draw_neuron(neuron: Any, x: Sequence[Any] | None = None, *, unit: int | None
 def _output(neuron: Any, x: Sequence[Any] | None, layer: Any, unit: int | None, index: str) -> tuple[str, str]:
     """(the activation or output unit, as σ; what comes out, as ŷ = σ(z) = 0.5)."""
     model = layer if hasattr(layer, "link") else neuron
-    output = getattr(model, "output", None)
+    output = getattr(model, "link_name", None)
     activation = output if isinstance(output, str) else getattr(neuron, "activation", None) or "linear"
     name = activation if isinstance(activation, str) else getattr(activation, "__name__", "g")
     g = visible({"sigmoid": "σ"}.get(name, name))
