@@ -115,7 +115,8 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
     every, called = _layout(y, labels, variables)
     named = rows == "named" or (rows == "auto" and any([v.args and v is not y for v in labels]))
     chosen = [v for v in every if v in depends and v not in variables and (v is y or v in labels or not named)]
-    shown = {v: name for v, name in called.items() if not v.args or v in variables or v in dict.fromkeys(chosen)}
+    rest = {*every}.difference(chosen, variables)
+    shown = {v: name for v, name in called.items() if not v.args or v not in rest}
     adjoint = pullback(order, {y: 1.0}, variables, symbolic=False)
     gradient = tuple([adjoint.get(x, 0.0) for x in variables])
     tangents = [pushforward(order, {x: 1.0}, chosen, symbolic=False) for x in variables]

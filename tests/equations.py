@@ -163,7 +163,7 @@ class Reader:
             row = {">": "exceeds", "=": "equals"}[self._take()]
             right = self._sum()
             self._take("]")
-            return mpf(left > 0) if row == "exceeds" and right == 0 and self.step else ROWS[row](left, right)
+            return ROWS[row](left, right)
         assert kind == "word", f"{token!r} in {self.tokens}"
         if token == "e":
             return "e" if self._peek()[1] == "^" or self._peek()[0] == "raised" else mp.e
@@ -172,11 +172,9 @@ class Reader:
             return ROWS["div"](over, under)
         return self._call(str(token))
 
-    step = False   # whether [x > 0] is of the row `step`, which is 0 at 0, or of `exceeds`, which is ½
-
     def _call(self, name: str) -> Any:
         if name in CALLED or name in ROWS or re.fullmatch("ψ⁽.⁾", name) or name in ("softmax", "Γ"):
-            args = [self._argument()] if self._peek()[1] != "(" else self._arguments()
+            args = [self._atom()] if self._peek()[1] != "(" else self._arguments()
         else:
             raise AssertionError(f"no function is called {name!r}, in {self.tokens}")
         if name == "softmax":
@@ -187,10 +185,6 @@ class Reader:
         if name.startswith("ψ⁽"):
             return ROWS[f"polygamma{name[2].translate(str.maketrans(SUPERSCRIPTS, NORMAL))}"](*args)
         return ROWS[CALLED.get(name, name)](*args)
-
-    def _argument(self) -> Any:
-        """What a function without brackets takes: log x, log e is log(e), √{x}."""
-        return self._atom()
 
     def _arguments(self) -> list[Any]:
         self._take("(")

@@ -19,13 +19,10 @@ from .expressions import (
     Call,
     Expr,
     Product,
-    Sum,
-    Symbol,
     TooLong,
     call,
     calls,
     fraction,
-    has_factor,
     number,
     replaced,
     shortest,
@@ -34,11 +31,7 @@ from .expressions import (
     written,
 )
 
-__all__ = [
-    "Call", "Expr", "Product", "Reading", "Sum", "Symbol", "TooLong", "calls", "has_factor", "names_for", "number", "renamed",
-    "replaced", "shortest", "simplify", "symbol", "total", "written",
-]
-
+__all__ = ["Reading", "TooLong", "known", "names_for", "renamed", "simplify", "written"]
 
 _INVERSE = Fraction(-1)
 
@@ -83,49 +76,57 @@ class Reading:
     """Graphs read as formulas in terms of the named Values, or with their numbers put in if `numeric`."""
 
     def __init__(self, names: Mapping[Value, str], numeric: bool = False) -> None:
-        self.names, self.numeric = names, numeric
-        self.found: dict[Value, Expr | None] = {}   # None where there is no formula
+        self.names = {v: _number(v.data) if numeric else symbol(name) for v, name in names.items()}
+        self.found = dict(self.names)   # None where there is no formula
 
     def of(self, v: Value) -> Expr:
         """The formula of `v`, the shortest way; TooLong if there is none."""
-        moving = v in shifted(topological(v, stop=self.names))
-        found = {} if moving else self.found   # what a shift moves is written with it, where it is asked for
-        for u in topological(v, stop=found.keys() | self.names.keys()):
-            for a in (*u.args, u):
-                if a not in found:
-                    found[a] = self._read(a, [found[b] for b in a.args if b in found], keep=moving)
-        if (e := found[v]) is None:
-            raise TooLong
-        return e
+        if v not in self.names:
+            moving = v in shifted(topological(v, stop=self.names))
+            found = dict(self.names) if moving else self.found   # what a shift moves is written with it, where it is asked for
+            for u in topological(v, stop=found):
+                if u not in found:
+                    found[u] = self._read(u, [found[a] for a in u.args], keep=moving)
+            return known(found[v])
+        return known(self.names[v])
 
     def _read(self, u: Value, args: list[Expr | None], keep: bool) -> Expr | None:
+        if u.op is None:
+            return _number(u.data)
         try:
-            if u in self.names or u.op is None:
-                return symbol(self.names[u]) if u in self.names and not self.numeric else number(u.data)
-            known = [_known(a) for a in args]
-            if u.op in _DIVISIONS and not known[-1].terms and not (u.op in _OF_TWO and known[0].terms):
+            read = [known(a) for a in args]
+            if u.op in _DIVISIONS and not read[-1].terms and not (u.op in _OF_TWO and read[0].terms):
                 return None   # a division by a plain 0 has no formula
             rule = _RULES.get(u.op) if not (u.op is p.shift and keep) else None
-            return shortest(rule(*known)) if rule else _call(u.op, *known)
+            return shortest(rule(*read)) if rule else _call(u.op, *read)
         except TooLong:
             return None
 
 
-def _known(e: Expr | None) -> Expr:
+def _number(x: float) -> Expr | None:
+    try:
+        return number(x)
+    except TooLong:
+        return None
+
+
+def known(e: Expr | None) -> Expr:
+    """`e`, if there is one; else TooLong."""
     if e is None:
         raise TooLong
     return e
 
 
-def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False, known: Mapping[Product, Expr] | None = None) -> Expr:
-    """The formula of `v` in terms of the named Values, or with their numbers put in if `numeric`; `known` are products that
+def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False,
+             parts: Mapping[Product, Expr] | None = None) -> Expr:
+    """The formula of `v` in terms of the named Values, or with their numbers put in if `numeric`; `parts` are products that
     have a name. TooLong if nobody could read it."""
-    return renamed(Reading(names, numeric).of(v), known or {})
+    return renamed(Reading(names, numeric).of(v), parts or {})
 
 
-def renamed(e: Expr, known: Mapping[Product, Expr]) -> Expr:
+def renamed(e: Expr, named: Mapping[Product, Expr]) -> Expr:
     """`e` in terms of what has a name, where that is shorter; TooLong if nobody could read it."""
-    for parts in (_complements(e), known):
+    for parts in (_complements(e), named):
         if parts:
             other = shortest(replaced(e, parts))
             e = other if other.measure[1] <= e.measure[1] else e
@@ -162,7 +163,7 @@ def _as_call(e: Expr) -> Call | None:
 def _complements(e: Expr) -> dict[Product, Expr]:
     """σ(−h) as 1 − σ(h), where both are in `e`."""
     found: dict[Product, Expr] = {}
-    within = dict.fromkeys(sorted(calls(e, p.sigmoid), key=lambda a: a.args[0].measure))
+    within = dict.fromkeys(sorted(calls(e.terms, p.sigmoid), key=lambda a: a.args[0].measure))
     for a in within:
         pattern, way = _COMPLEMENTS[p.sigmoid](*a.args)
         if pattern[1][0][0] in within and call(a.op, *a.args).terms[0] not in found:

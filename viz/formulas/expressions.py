@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from autograd import Primitive
 
@@ -30,7 +30,16 @@ class TooLong(Exception):
     """The formula has more atoms than anybody reads, or none that could be written."""
 
 
-class _Ordered:
+class _Part:
+    """What a product is made of."""
+
+    inside: tuple[tuple[Product, ...], ...] = ()   # the sums that stand in it
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep its brackets are nested."""
+        return 1 + max(map(_depth, self.inside)) if self.inside else 0
+
     @cached_property
     def natural(self) -> list[Any]:
         """What it is sorted by: its text, by number where names have one, z9 before z10."""
@@ -38,47 +47,52 @@ class _Ordered:
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-@dataclass(frozen=True)
-class Symbol(_Ordered):
-    """A name."""
-
-    name: str
-    depth: ClassVar[int] = 0
-
-
-@dataclass(frozen=True)
-class Call(_Ordered):
-    """A primitive of expressions."""
-
-    op: Primitive
-    args: tuple[Expr, ...]
-
-    @cached_property
-    def depth(self) -> int:
-        """How deep its brackets are nested."""
-        return 1 + max([_depth(a.terms) for a in self.args], default=0)
-
-
-@dataclass(frozen=True, eq=False)
-class Sum(_Ordered):
-    """A sum as a factor; equal to one of the same terms in another order."""
+class _Unordered:
+    """Equal to one of its class that has the same terms in another order."""
 
     terms: tuple[Product, ...]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sum) and self._key == other._key
+        return type(other) is type(self) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
 
     @cached_property
     def _key(self) -> frozenset[Any]:
-        return _key(self.terms)
+        return frozenset([(c, frozenset(factors)) for c, factors in self.terms])
+
+
+@dataclass(frozen=True)
+class Symbol(_Part):
+    """A name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call(_Part):
+    """A primitive of expressions."""
+
+    op: Primitive
+    args: tuple[Expr, ...]
 
     @cached_property
-    def depth(self) -> int:
-        """How deep its brackets are nested."""
-        return 1 + _depth(self.terms)
+    def inside(self) -> tuple[tuple[Product, ...], ...]:  # type: ignore[override]
+        """Its arguments."""
+        return tuple([a.terms for a in self.args])
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(_Unordered, _Part):
+    """A sum as a factor."""
+
+    terms: tuple[Product, ...]
+
+    @cached_property
+    def inside(self) -> tuple[tuple[Product, ...], ...]:  # type: ignore[override]
+        """Itself."""
+        return (self.terms,)
 
 
 def _depth(terms: Iterable[Product]) -> int:
@@ -93,21 +107,11 @@ ONE = Fraction(1)
 
 
 @dataclass(frozen=True, eq=False)
-class Expr:
-    """A sum of products, and how many atoms it has; equal to one of the same terms in another order."""
+class Expr(_Unordered):
+    """A sum of products, and how many atoms it has."""
 
     terms: tuple[Product, ...]
     size: int
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Expr) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    @cached_property
-    def _key(self) -> frozenset[Any]:
-        return _key(self.terms)
 
     @cached_property
     def measure(self) -> tuple[int, int]:
@@ -161,10 +165,6 @@ def _is_writable(c: Fraction) -> bool:
     return abs(top - bottom) < 1000 and top + bottom < 4000
 
 
-def _key(terms: Iterable[Product]) -> frozenset[Any]:
-    return frozenset([(c, frozenset(factors)) for c, factors in terms])
-
-
 def _power(c: Fraction, n: Fraction) -> Fraction | None:
     """cⁿ, if that is a number that can be written."""
     if c == 1:
@@ -186,7 +186,7 @@ def _size(atom: Atom) -> int:
 
 
 def number(x: float) -> Expr:
-    """A number; TooLong if it is not finite."""
+    """A number; TooLong if it is not finite, or too large or small to be written."""
     if not math.isfinite(x):
         raise TooLong
     return expr([(Fraction(repr(float(x))), ())] if x else [])
@@ -251,13 +251,13 @@ def has_factor(e: Expr, part: Expr) -> bool:
     return e == part or (len(e.terms) == 1 and (Sum(part.terms), ONE) in e.terms[0][1])
 
 
-def calls(e: Expr, op: Primitive | None = None) -> Iterator[Call]:
-    """Every call that stands in `e`, of any primitive or of this one."""
-    for _, factors in e.terms:
+def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Call]:
+    """Every call that stands in them, of any primitive or of this one."""
+    for _, factors in terms:
         for atom, _ in factors:
             if isinstance(atom, Call) and op in (None, atom.op):
                 yield atom
-            for inner in [expr(atom.terms)] if isinstance(atom, Sum) else atom.args if isinstance(atom, Call) else ():
+            for inner in atom.inside:
                 yield from calls(inner, op)
 
 
@@ -282,9 +282,8 @@ def _measure(terms: Sequence[Product]) -> tuple[int, int]:
             if isinstance(atom, Symbol):
                 length += len(atom.name)
             else:
-                inner = [atom.terms] if isinstance(atom, Sum) else [a.terms for a in atom.args]
                 length += 2 if isinstance(atom, Sum) else len(atom.op.name)
-                for more, longer in map(_measure, inner):
+                for more, longer in map(_measure, atom.inside):
                     additions += more
                     length += longer
     return additions, length
@@ -460,7 +459,7 @@ def _replaced(product: Product, parts: Mapping[Product, Expr]) -> Expr:
             found = found * name ** Fraction(times) * expr([(d ** -times, ())])
     for atom, n in powers.items():
         if n:
-            found = found * _rebuilt(atom, lambda part: replaced(part, parts)) ** n
+            found = found * _rebuilt(atom, parts) ** n
     return found
 
 
@@ -474,11 +473,11 @@ def _contains(powers: Powers, pattern: Factors) -> int:
     return -int(-max(ratios)) if max(ratios) <= -1 else 0
 
 
-def _rebuilt(atom: Atom, change: Callable[[Expr], Expr]) -> Expr:
+def _rebuilt(atom: Atom, parts: Mapping[Product, Expr]) -> Expr:
     if isinstance(atom, Sum):
-        return shortest(change(expr(atom.terms)))
+        return shortest(replaced(expr(atom.terms), parts))
     if isinstance(atom, Call):
-        return call(atom.op, *map(change, atom.args))
+        return call(atom.op, *[replaced(a, parts) for a in atom.args])
     return expr([(ONE, ((atom, ONE),))])
 
 
@@ -546,11 +545,10 @@ def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
 def _names(atom: Atom) -> Iterator[Symbol]:
     if isinstance(atom, Symbol):
         yield atom
-    else:
-        for terms in [atom.terms] if isinstance(atom, Sum) else [a.terms for a in atom.args]:
-            for _, factors in terms:
-                for inner, _ in factors:
-                    yield from _names(inner)
+    for terms in atom.inside:
+        for _, factors in terms:
+            for inner, _ in factors:
+                yield from _names(inner)
 
 
 def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:

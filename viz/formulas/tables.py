@@ -9,9 +9,9 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import mul
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,23 +21,10 @@ from autograd.conversion import bounded
 from autograd.path import Paths
 from autograd.steps import Partial, Step, Steps, steps
 
-from .algebra import (
-    Expr,
-    Product,
-    Reading,
-    TooLong,
-    calls,
-    has_factor,
-    names_for,
-    renamed,
-    shortest,
-    simplify,
-    symbol,
-    total,
-    written,
-)
-from .algebra import number as plain
+from .algebra import Reading, TooLong, known, names_for, renamed, simplify, written
 from .columns import flowed
+from .expressions import Expr, Product, calls, has_factor, shortest, symbol, total
+from .expressions import number as plain
 from .names import parameter_names
 from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
 from .table import Cell, Shown, Table, stacked, words
@@ -215,8 +202,10 @@ class _Typesetter:
         self.formulas, self.numbers = Reading(self.leaves), Reading(self.leaves, numeric=True)
         self.root = found.names.get(found.root, "L")
         self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
-        self.known = {step.node: names_for(self.names, step.node) for step in found.rows
-                      if step.node.label is not None or step.node.op in ACTIVATIONS}
+        named = {step.node: names_for(self.names, step.node) for step in found.rows
+                 if step.node.label is not None or step.node.op in ACTIVATIONS}
+        self.named = _longest_first(named.values())   # what products of factors are in terms of the rows' names
+        self.named_but = {v: _longest_first([parts for u, parts in named.items() if u is not v]) for v in named}
 
     def variable(self, step: Step) -> Cell:
         """The row's formula in terms of the rows before it."""
@@ -229,26 +218,22 @@ class _Typesetter:
 
     def partial(self, step: Step, partial: Partial) -> Cell:
         """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
-        others = self._others(step)
-        found = _short(lambda: simplify(partial.formula, others, known=self._known(step)))
-        with_own = _short(lambda: simplify(partial.formula, others, known=self._known()))
-        return _expr(with_own if with_own is not None and self._in_own_terms(step, with_own) else found)
+        read = _short(lambda: Reading(self._others(step)).of(partial.formula))
+        with_own = _renamed(read, self.named)
+        if with_own is not None and self._in_own_terms(step, with_own):
+            return _expr(with_own)
+        return _expr(_renamed(read, self.named_but.get(step.node, self.named)))
 
     def _in_own_terms(self, step: Step, e: Expr) -> bool:
         """Whether it is p·(1 − p), or of an activation's row at all in names only."""
         complement = plain(1.0) + plain(-1.0) * symbol(step.name)
-        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e)))
+        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e.terms)))
 
     def _in_leaves(self, partial: Partial) -> Expr | None:
         return _renamed(_short(lambda: self.formulas.of(partial.formula)), {})
 
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
-
-    def _known(self, but: Step | None = None) -> dict[Product, Expr]:
-        """What products of factors are in terms of the rows' names, longer ones first."""
-        found = [item for v, known in self.known.items() if but is None or v is not but.node for item in known.items()]
-        return dict(sorted(found, key=lambda item: -len(item[0][1])))
 
     def partials(self) -> Table:
         rows: list[tuple[Cell, ...]] = []
@@ -258,7 +243,7 @@ class _Typesetter:
                 rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
                              _expr(self._in_leaves(partial))))
                 name = variable = _text("")
-        for x, named, product in zip(self.steps.variables, self._in_names(), self._products(), strict=True):
+        for x, named, product in zip(self.steps.variables, self._in_names(), self._products, strict=True):
             if product is not None or named is not None:
                 rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]),
                              _text("") if named in (None, product) else _expr(named), _expr(product)))
@@ -277,7 +262,7 @@ class _Typesetter:
         return Table("Forward mode: the running derivative from the first row down", tuple(head), tuple(rows))
 
     def backward(self) -> Table:
-        running = self._running_adjoints()
+        running = self._running_adjoints
         nothing = _text("")
         rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), nothing, nothing, self._both(running.get(x), g))
                 for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
@@ -299,8 +284,8 @@ class _Typesetter:
             rows.append((_arrows(found.names(path)), _side_by_side(factors), _side_by_side(values),
                          self._both(exact, path.product)))
         x = found.variable
-        exact = self._running_adjoints().get(x) if rows else None
-        closed = [e for e in (*self._in_names(), *self._products()) if e is not None] if rows else [plain(0.0)]
+        exact = self._running_adjoints.get(x) if rows else None
+        closed = [e for e in (*self._in_names(), *self._products) if e is not None] if rows else [plain(0.0)]
         rows.append((_ratio("d", self.root, self.names[x]), _expr(min(closed, key=lambda e: e.size, default=None)),
                      _text("sum"), self._both(exact, found.derivative)))
         head = tuple(map(_text, ("path", "factors", "values", "product")))
@@ -326,9 +311,11 @@ class _Typesetter:
                 del running[step.node]
         return running
 
+    @cached_property
     def _running_adjoints(self) -> dict[Value, Expr | None]:
         return self._adjoints(lambda partial: self._numeric(partial.formula))
 
+    @cached_property
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
         running = self._adjoints(lambda partial: _short(lambda: self.formulas.of(partial.formula)))
@@ -336,17 +323,15 @@ class _Typesetter:
 
     def _in_names(self) -> list[Expr | None]:
         """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
-        products = self._products()
         if self.labelled:
             names = self.leaves | {v: self.names[v] for v in self.labelled}
-        elif None in products:
+        elif None in self._products:
             names = self.names
         else:
-            return [None] * len(products)
-        known = self._known()
+            return [None] * len(self._products)
         reading = Reading(names)
-        running = self._adjoints(lambda partial: _renamed(_short(lambda: reading.of(partial.formula)), known))
-        return [_renamed(running.get(x), known) for x in self.steps.variables]
+        running = self._adjoints(lambda partial: _renamed(_short(lambda: reading.of(partial.formula)), self.named))
+        return [_renamed(running.get(x), self.named) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
@@ -385,17 +370,15 @@ def _ratio(d: str, of: str, by: str) -> Cell:
 
 def _sum(pairs: Sequence[tuple[Expr | None, Expr | None]]) -> Expr | None:
     """Σ a·b; None if a part is unknown or the result too long."""
-    return _short(lambda: shortest(total([_known(a) * _known(b) for a, b in pairs])))
+    return _short(lambda: shortest(total([known(a) * known(b) for a, b in pairs])))
 
 
-def _renamed(e: Expr | None, known: Mapping[Product, Expr]) -> Expr | None:
-    return _short(lambda: renamed(_known(e), known))
+def _renamed(e: Expr | None, named: Mapping[Product, Expr]) -> Expr | None:
+    return _short(lambda: renamed(known(e), named))
 
 
-def _known(e: Expr | None) -> Expr:
-    if e is None:
-        raise TooLong
-    return e
+def _longest_first(parts: Iterable[Mapping[Product, Expr]]) -> dict[Product, Expr]:
+    return dict(sorted([item for each in parts for item in each.items()], key=lambda item: -len(item[0][1])))
 
 
 def _short(make: Callable[[], Expr]) -> Expr | None:
@@ -419,8 +402,8 @@ def _list(words: str, names: Sequence[str]) -> Cell:
                           + ", ".join([style.symbol(n) if n != "…" else n for n in shown]))
 
 
-def _simple(v: Value, names: Mapping[Value, str], known: Mapping[Product, Expr] | None = None) -> Cell:
-    return _expr(_short(lambda: simplify(v, names, known=known)))
+def _simple(v: Value, names: Mapping[Value, str]) -> Cell:
+    return _expr(_short(lambda: simplify(v, names)))
 
 
 def _expr(e: Expr | None) -> Cell:
@@ -428,7 +411,7 @@ def _expr(e: Expr | None) -> Cell:
 
 
 def _times(factors: Sequence[Expr | None]) -> Expr | None:
-    return _short(lambda: shortest(reduce(mul, map(_known, factors), plain(1.0))))
+    return _short(lambda: shortest(reduce(mul, map(known, factors), plain(1.0))))
 
 
 def _arrows(names: Sequence[str]) -> Cell:
