@@ -152,14 +152,13 @@ def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[
     uses = Counter([a for v in order for a in v.args])
     stands: dict[Value, Value] = {}
     for v in order:
-        args = tuple([stands[a] for a in v.args])
-        stands[v] = v
-        if _starts_a_sum(v) and v not in labels:
-            stands[v] = args[1]
-        elif _starts_a_sum(v) and args[1].args and v.args[1] not in labels and uses[v.args[1]] == 1:   # it has this name then
-            stands[v] = _copied(args[1], args[1].args, v)
-        elif any([a is not b for a, b in zip(args, v.args, strict=True)]):
-            stands[v] = _copied(v, args, v)
+        summed = stands[v.args[1]] if v.args and _starts_a_sum(v) else None
+        if summed is not None and v not in labels:
+            stands[v] = summed
+        elif summed is not None and summed.args and v.args[1] not in labels and uses[v.args[1]] == 1:   # it has this name then
+            stands[v] = _copied(summed, summed.args, v)
+        else:
+            stands[v] = _over(v, stands)
     return stands[y], stands
 
 
@@ -178,15 +177,19 @@ def in_letters(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Valu
         return y, dict(zip(order, order, strict=True))
     for v in order:
         if v not in stands:
-            args = tuple([stands[a] for a in v.args])
-            changed = any([a is not b for a, b in zip(args, v.args, strict=True)])
-            stands[v] = _copied(v, args, v) if changed else v
+            stands[v] = _over(v, stands)
     return stands[y], stands
 
 
 def _starts_a_sum(v: Value) -> bool:
     """0 + x, as Python's sum() computes it first."""
     return v.op is p.add and v.args[0].constant and v.args[0].label is None and v.args[0]._data == 0
+
+
+def _over(v: Value, stands: Mapping[Value, Value]) -> Value:
+    """`v` over what stands for its arguments: itself, if that is they."""
+    args = tuple([stands[a] for a in v.args])
+    return v if all([a is b for a, b in zip(args, v.args, strict=True)]) else _copied(v, args, v)
 
 
 def _copied(v: Value, args: tuple[Value, ...], like: Value) -> Value:
