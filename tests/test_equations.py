@@ -120,6 +120,10 @@ class Checked:
         except Unread:
             COUNTED["not printed"] += 1
             return
+        except ZeroDivisionError:   # 0/0, where a strong zero is 0 by convention, as the slopes of a length at 0
+            assert number == 0, f"{self.format}: {cell!r} divides by 0, and is {mp.nstr(number, 12)}\n{self.found.text()}"
+            COUNTED["0/0"] += 1
+            return
         COUNTED[self.format] += 1
         self.close(found, number, cell, 1e-9)
 
