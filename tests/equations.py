@@ -188,21 +188,26 @@ class Reader:
 
     def _arguments(self) -> list[Any]:
         self._take("(")
-        found = [self._sum()]
+        found = [self._choice()]
         while self._peek()[1] == ",":
             self._take()
-            found.append(self._sum())
+            found.append(self._choice())
         self._take(")")
         return found
 
     def _bracketed(self, end: str) -> Any:
+        found = self._choice()
+        self._take(end)
+        return found
+
+    def _choice(self) -> Any:
+        """A sum, or `this if condition else that`."""
         found = self._sum()
         if self._peek()[1] == "if":
             self._take()
             condition = self._sum()
             self._take("else")
             found = ROWS["where"](condition, found, self._sum())
-        self._take(end)
         return found
 
 
