@@ -21,8 +21,9 @@ from viz.formulas.notation import HTML, LATEX, TEXT, Style
 mpmath = pytest.importorskip("mpmath")
 mp, mpf = mpmath.mp, mpmath.mpf
 
-ROWS = {**TRUTHS, "lgamma": lambda x: mp.log(abs(mp.gamma(x))), "digamma": mp.digamma,
-        "trigamma": lambda x: mp.psi(1, x), **{f"polygamma{n}": (lambda x, n=n: mp.psi(n, x)) for n in range(2, 10)}}
+ROWS: dict[str, Any] = {**TRUTHS, "lgamma": lambda x: mp.log(abs(mp.gamma(x))), "digamma": mp.digamma,
+        "trigamma": lambda x: mp.psi(1, x), **{f"polygamma{n}": (lambda x, n=n: mp.psi(n, x)) for n in range(2, 10)},
+        "H": lambda x: ROWS["exceeds"](x, mpf(0))}
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 NORMAL = "0123456789-"
 CALLED = {   # functions whose notation is not the name of their row
@@ -160,10 +161,10 @@ class Reader:
             return abs(inner) if token == "|" else ROWS["floor" if token == "⌊" else "ceil"](inner)
         if token == "[":
             left = self._sum()
-            row = {">": "exceeds", "=": "equals"}[self._take()]
+            sign = self._take()
             right = self._sum()
             self._take("]")
-            return ROWS[row](left, right)
+            return ROWS["equals"](left, right) if sign == "=" else ROWS["step"](left - right if sign == ">" else right - left)
         assert kind == "word", f"{token!r} in {self.tokens}"
         if token == "e":
             return "e" if self._peek()[1] == "^" or self._peek()[0] == "raised" else mp.e

@@ -1,7 +1,8 @@
 """Formulas in print: as text, HTML or LaTeX, read off a graph and the table of primitives.
 
 A `Term` is a piece of print that knows how tightly it binds: 1 a sum, 2 a product, 8 a function or power, 9 a symbol.
-In a primitive's notation "{0:2}" puts the argument in brackets if it binds looser than 2, and "{0:^}" raises it.
+In a primitive's notation "{0:2}" puts the argument in brackets if it binds looser than 2, "{0:^}" raises it, "{0:+}" adds it
+to what stands before, and "{0:-}" subtracts it, unless it is 0.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class Term(str):
     def __format__(self, spec: str) -> str:
         if spec == "^":
             return self.style.raised(self)
+        if spec == "+":
+            return f" {self[0]} {self[1:].lstrip()}" if self[0] in "-−" else f" + {self:1}"
+        if spec == "-":
+            return "" if self == "0" else f"{self.style.negative(self):+}"
         return self.style.bracketed(self) if spec and self.binds < int(spec) else str(self)
 
 
@@ -114,10 +119,7 @@ class Style:
 
     def sum(self, terms: list[Term]) -> Term:
         """The terms, a minus sign in front of one taking the place of its plus."""
-        text = f"{terms[0]:1}"
-        for term in terms[1:]:
-            t = f"{term:1}"
-            text += f" {t[0]} {t[1:].lstrip()}" if t[0] in "-−" else f" + {t}"
+        text = f"{terms[0]:1}" + "".join([f"{term:+}" for term in terms[1:]])
         return self.term(text, 1 if len(terms) > 1 else terms[0].binds)
 
     def negative(self, term: Term) -> Term:
@@ -130,6 +132,10 @@ class Style:
             return args[1] if args[0] == "0" else self.sum(args)   # sum() begins with 0
         if op in (p.mul, p.strong_mul):
             return self.product(args)
+        if op is p.neg:
+            return self.negative(args[0])
+        if op is p.step and args[0].binds > 1 and args[0][0] in "-−":   # [−x > 0]
+            return self.term(f"[{args[0][1:].lstrip()} {'&lt;' if self.name == 'html' else '<'} 0]")
         template = op.latex if self.name == "latex" else op.text
         if template is None:
             name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name
@@ -158,6 +164,8 @@ def formula(v: Value, names: Mapping[Value, str], style: Style = TEXT) -> Term:
             text[u] = style.symbol(names[u])
         elif u.op is None:
             text[u] = style.symbol(names[u]) if u in names else style.number(u.data)
+        elif u.op is p.neg and u.args[0].op is p.neg and u.args[0] not in names:   # −(−x)
+            text[u] = text.get(x := u.args[0].args[0]) or style.symbol(names[x])
         else:
             text[u] = style.apply(u.op, args)
     return text[v]
