@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +26,7 @@ from .notation import TEXT, Style, Term
 LARGEST = 60    # atoms in a formula that anybody reads
 WORKING = 400   # atoms in one that may still become shorter
 DEEPEST = 30    # brackets in brackets
+_SET_OUT = str.maketrans("", "", "()−")
 
 
 class TooLong(Exception):
@@ -34,6 +37,7 @@ class _Part:
     """What a product is made of."""
 
     inside: tuple[tuple[Product, ...], ...] = ()   # the sums that stand in it
+    shell: int = 2                                 # the characters around them: brackets, or its name
 
     @cached_property
     def depth(self) -> int:
@@ -41,10 +45,20 @@ class _Part:
         return 1 + max(map(_depth, self.inside)) if self.inside else 0
 
     @cached_property
-    def natural(self) -> list[Any]:
-        """What it is sorted by: its text, by number where names have one, z9 before z10."""
+    def measure(self) -> tuple[int, int]:
+        """How many additions stand in it, and about how many characters it has in print."""
+        additions, length = 0, self.shell
+        for more, longer in map(_measure, self.inside):
+            additions += more
+            length += longer
+        return additions, length
+
+    @cached_property
+    def natural(self) -> tuple[list[tuple[int, str]], str]:
+        """What it is sorted by: its text, by number where names have one, z9 before z10, and what is negative behind."""
         text = str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+        parts = re.split(r"(\d+)", unicodedata.normalize("NFKC", text.translate(_SET_OUT)))
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], text
 
 
 class _Unordered:
@@ -69,6 +83,11 @@ class Symbol(_Part):
 
     name: str
 
+    @property
+    def shell(self) -> int:  # type: ignore[override]
+        """Its name."""
+        return len(self.name)
+
 
 @dataclass(frozen=True)
 class Call(_Part):
@@ -81,6 +100,11 @@ class Call(_Part):
     def inside(self) -> tuple[tuple[Product, ...], ...]:  # type: ignore[override]
         """Its arguments."""
         return tuple([a.terms for a in self.args])
+
+    @property
+    def shell(self) -> int:  # type: ignore[override]
+        """The name and brackets."""
+        return len(self.op.name) + 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +259,9 @@ def shortest(e: Expr) -> Expr:
     if e.size > 2 * LARGEST or (len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]])):
         return e
     best = e
-    for way in _other_ways(e):
-        if _simpler(way, best):
+    for way in map(_gathered, _other_ways(e)):
+        saved = e.measure[0] - way.measure[0]   # what opens brackets saves an addition for each, or does not make more terms
+        if _simpler(way, best) and (saved >= _brackets(e) - _brackets(way) or len(way.terms) <= len(e.terms)):
             best = way
     return _signed(best)
 
@@ -251,6 +276,19 @@ def has_factor(e: Expr, part: Expr) -> bool:
     return e == part or (len(e.terms) == 1 and (Sum(part.terms), ONE) in e.terms[0][1])
 
 
+def is_monomial(e: Expr) -> bool:
+    """Whether it is a product of names, and a number."""
+    return len(e.terms) == 1 and all([isinstance(atom, Symbol) for atom, _ in e.terms[0][1]])
+
+
+def is_rest(e: Expr) -> bool:
+    """Whether it is 1 − y of a name y."""
+    if len(e.terms) != 2:
+        return False
+    (c, left), (d, right) = e.terms
+    return c == 1 and not left and d < 0 and len(right) == 1 and isinstance(right[0][0], Symbol)
+
+
 def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Call]:
     """Every call that stands in them, of any primitive or of this one."""
     for _, factors in terms:
@@ -259,6 +297,11 @@ def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Cal
                 yield atom
             for inner in atom.inside:
                 yield from calls(inner, op)
+
+
+def _brackets(e: Expr) -> int:
+    """How many sums it has as factors."""
+    return sum([n > 0 and isinstance(atom, Sum) for _, factors in e.terms for atom, n in factors])
 
 
 def _simpler(way: Expr, than: Expr) -> bool:
@@ -276,16 +319,14 @@ def _measure(terms: Sequence[Product]) -> tuple[int, int]:
     additions = len(terms) - 1
     length = 3 * additions
     for c, factors in terms:
-        length += len(factors) - 1 + (0 if abs(c) == 1 and factors else 1 + len(str(c))) + (c < 0)
+        under, alone = 0, abs(c) == 1 and len(factors) > 0
+        length += max(len(factors) - 1, 0) + (0 if alone else bool(factors) + len(str(abs(c)))) + (c < 0)
         for atom, n in factors:
-            length += abs(n) != 1
-            if isinstance(atom, Symbol):
-                length += len(atom.name)
-            else:
-                length += 2 if isinstance(atom, Sum) else len(atom.op.name)
-                for more, longer in map(_measure, atom.inside):
-                    additions += more
-                    length += longer
+            more, longer = atom.measure
+            additions += more
+            length += longer + (abs(n) != 1)
+            under += n < 0
+        length += 2 * (under > 1) + 2 * (alone and under == len(factors))   # brackets, and 1/
     return additions, length
 
 
@@ -323,13 +364,25 @@ def _without(factor: Product, over: list[Product], sums: Iterable[Sum]) -> tuple
     return factor, over
 
 
+def _gathered(e: Expr) -> Expr:
+    """ŷ·(y1 + y2 + y3) − y for ŷ·y1 + ŷ·y2 + ŷ·y3 − y."""
+    times = Counter([atom for _, factors in e.terms for atom, n in factors if n == 1]) if len(e.terms) > 3 else Counter()
+    for atom, n in times.most_common(1):
+        if 2 < n < len(e.terms):
+            within = [t for t in e.terms if (atom, ONE) in t[1]]
+            factor, inner = _content(within)
+            found = total([_with(factor, inner), expr([t for t in e.terms if t not in within])])
+            return found if found.measure[1] < e.measure[1] else e
+    return e
+
+
 def _signed(e: Expr) -> Expr:
-    """p − y for −(y − p); −(1 − y) is as good as y − 1."""
+    """p − y for −(y − p); −p·(1 − p) and −(1 − y)/q stay."""
     c, factors = e._factored()
     for i, (s, n) in enumerate(factors if c == -1 else ()):
         if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] > 0 > s.terms[1][0]:
             (c, left), (d, right) = s.terms
-            if not left and len(right) == 1 and isinstance(right[0][0], Symbol):
+            if is_rest(expr(s.terms)) and any([m < 0 or atom == right[0][0] for atom, m in factors]):
                 continue
             turned = Sum(((-d, right), (-c, left)))
             return expr([(ONE, (*factors[:i], (turned, n), *factors[i + 1:]))])._distributed()
@@ -489,19 +542,27 @@ def written(e: Expr, style: Style) -> Term:
 
 
 def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
-    """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments; and b − a for −a + b."""
+    """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments, and terms that differ in
+    numbers, as w1·x1 and w2·x2, in theirs; and b − a for −a + b."""
     calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
-    if len(calls) == 1 and None not in calls:
-        return sorted(terms, key=lambda t: t[1][0][0].natural)
+    if (len(calls) == 1 and None not in calls) or (len(terms) > 1 and len({_shape(t) for t in terms}) == 1):
+        return sorted(terms, key=lambda t: sorted([atom.natural for atom, _ in t[1]]))
     first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
     return [terms[first], *terms[:first], *terms[first + 1:]]
 
 
+def _shape(term: Product) -> tuple[bool, tuple[Any, ...]]:
+    """What it is but for numbers."""
+    c, factors = term
+    return c > 0, tuple(sorted([(*[part for _, part in atom.natural[0]], n) for atom, n in factors], key=str))
+
+
 def _written_term(product: Product, style: Style) -> Term:
-    c, factors = product
-    top, bottom = _coefficient(abs(c))
-    over = [_written_power(atom, n, style) for atom, n in _ordered(factors) if n > 0]
-    under = [_written_power(atom, -n, style) for atom, n in _ordered(factors) if n < 0]
+    c, _ = product
+    factors = _ordered(product[1])
+    over = [_written_power(atom, n, style) for atom, n in factors if n > 0]
+    under = [_written_power(atom, -n, style) for atom, n in factors if n < 0]
+    top, bottom = _coefficient(abs(c), exact=bool(under))
     if top != 1 or not over:
         over.insert(0, style.number(top))
     if bottom != 1:
@@ -511,44 +572,34 @@ def _written_term(product: Product, style: Style) -> Term:
     return style.negative(term) if c < 0 else term
 
 
-def _coefficient(c: Fraction) -> tuple[float, float]:
-    """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3."""
+def _coefficient(c: Fraction, exact: bool) -> tuple[float, float]:
+    """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3; `exact` 1 over 2 and over 4 too."""
     x = float(c)
-    if c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000:
+    if (c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000) or (exact and c.denominator in (2, 4)):
         return float(c.numerator), float(c.denominator)
     return x, 1.0
 
 
 def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
-    """(p − y)·X, x·(y − x) and x·(p + y): a difference stands before names that do not occur in it."""
+    """(p − y)·X, (σ(w·x) − y)·x, p·(1 − p), σ(z)·(1 − σ(z)) and x·(p + y): a difference stands behind what it is a difference
+    of, and else in front."""
     names = [f for f in factors if isinstance(f[0], Symbol)]
     bases = [str(f[0].name).rstrip("0123456789") for f in names if isinstance(f[0], Symbol)]   # a1·a2, and y·X
     names = [f for _, f in sorted(zip(bases, names, strict=True), key=lambda f: (bases.index(f[0]), f[1][0].natural))]
     calls = sorted([f for f in factors if isinstance(f[0], Call)], key=lambda f: f[0].natural)
-    before, behind = [], list[tuple[int, tuple[Atom, Fraction]]]()
+    plain, before = [*names, *calls], list[tuple[Atom, Fraction]]()
+    behind: list[list[tuple[Atom, Fraction]]] = [[] for _ in plain]
     for f in factors:
         if isinstance(f[0], Sum):
-            within = set(_names(f[0]))
-            places = [i for i, (name, _) in enumerate(names) if name in within]
+            within = {atom for _, inner in f[0].terms for atom, _ in inner}
+            places = [i for i, (atom, _) in enumerate(plain) if atom in within]
             if places:
-                behind.append((places[-1], f))
+                behind[places[-1]].append(f)
             elif not names or any([c < 0 for c, _ in f[0].terms]):
                 before.append(f)
             else:
-                behind.append((len(names) - 1, f))
-    found = list(before)
-    for i, f in enumerate(names):
-        found += [f, *[s for place, s in behind if place == i]]
-    return [*found, *calls]
-
-
-def _names(atom: Atom) -> Iterator[Symbol]:
-    if isinstance(atom, Symbol):
-        yield atom
-    for terms in atom.inside:
-        for _, factors in terms:
-            for inner, _ in factors:
-                yield from _names(inner)
+                behind[len(names) - 1].append(f)
+    return [*before, *[each for f, sums in zip(plain, behind, strict=True) for each in (f, *sums)]]
 
 
 def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:
