@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -179,13 +180,23 @@ class Reader:
         else:
             raise AssertionError(f"no function is called {name!r}, in {self.tokens}")
         if name == "softmax":
-            self._take("_1" if self.style is LATEX else "₁")
-            return mp.exp(args[0]) / sum(map(mp.exp, args))
+            return mp.exp(args[self._below() - 1]) / sum(map(mp.exp, args))
         if name == "Γ":
             return mp.gamma(*args)
         if name.startswith("ψ⁽"):
             return ROWS[f"polygamma{name[2].translate(str.maketrans(SUPERSCRIPTS, NORMAL))}"](*args)
         return ROWS[CALLED.get(name, name)](*args)
+
+    def _below(self) -> int:
+        """The whole number that stands below."""
+        if self.style is LATEX:
+            self._take("_")
+            self._take("{")
+            return int(self._bracketed("}"))
+        digits = ""
+        while self._peek()[1] in [*"₀₁₂₃₄₅₆₇₈₉"]:
+            digits += self._take()
+        return int(unicodedata.normalize("NFKC", digits))
 
     def _arguments(self) -> list[Any]:
         self._take("(")

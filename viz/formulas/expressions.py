@@ -10,8 +10,6 @@ quotients of equal factors merge, equal terms add up, a factor that divides a su
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd import Primitive
+from autograd.display import natural
 
 from .notation import TEXT, Style, Term
 
@@ -57,8 +56,7 @@ class _Part:
     def natural(self) -> tuple[list[tuple[int, str]], str]:
         """What it is sorted by: its text, by number where names have one, z9 before z10, and what is negative behind."""
         text = str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
-        parts = re.split(r"(\d+)", unicodedata.normalize("NFKC", text.translate(_SET_OUT)))
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], text
+        return natural(text.translate(_SET_OUT)), text
 
 
 class _Unordered:
@@ -258,7 +256,7 @@ def shortest(e: Expr) -> Expr:
     """
     if e.size > 2 * LARGEST or (len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]])):
         return e
-    best = e
+    best = e = _signed(e)
     for way in map(_gathered, _other_ways(e)):
         saved = e.measure[0] - way.measure[0]   # what opens brackets saves an addition for each, or does not make more terms
         if _simpler(way, best) and (saved >= _brackets(e) - _brackets(way) or len(way.terms) <= len(e.terms)):
@@ -380,9 +378,9 @@ def _signed(e: Expr) -> Expr:
     """p − y for −(y − p); −p·(1 − p) and −(1 − y)/q stay."""
     c, factors = e._factored()
     for i, (s, n) in enumerate(factors if c == -1 else ()):
-        if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] > 0 > s.terms[1][0]:
-            (c, left), (d, right) = s.terms
-            if is_rest(expr(s.terms)) and any([m < 0 or atom == right[0][0] for atom, m in factors]):
+        if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] * s.terms[1][0] < 0:
+            (d, right), (c, left) = sorted(s.terms, key=lambda t: t[0])
+            if is_rest(expr([(c, left), (d, right)])) and any([m < 0 or atom == right[0][0] for atom, m in factors]):
                 continue
             turned = Sum(((-d, right), (-c, left)))
             return expr([(ONE, (*factors[:i], (turned, n), *factors[i + 1:]))])._distributed()

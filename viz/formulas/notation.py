@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
+from autograd.display import natural
 
 from .names import latex_word, plain_ascii, read
 
 LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a formula that is longer prints as …
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ASCII = str.maketrans({"∂": "d", "·": "*", "−": "-", "→": "->", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'", "│": "|",
                         "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
 
@@ -142,6 +144,10 @@ class Style:
             return self.term(f"{name}{self.bracketed(', '.join(args))}")
         if self.name == "html":
             template = html.escape(template)
+        if op is p.surprisal:   # −log softmax(z1, z2, z3)₂, of the first that it was given
+            given, args = args[0], sorted(args, key=natural)
+            place = str(args.index(given) + 1)
+            template = template[:-1] + (f"{{{{{place}}}}}" if self.name == "latex" else place.translate(_SUBSCRIPT))
         text = template.format(*args) if op.arity else template.format(", ".join(args))
         return self.term(text if self.name == "latex" else re.sub(r"^(\w+) \(", r"\1(", text), op.binds)   # log(…), log x
 
