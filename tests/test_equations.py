@@ -86,14 +86,14 @@ class Checked:
             rows = iter(partials)
             for step, found in zip(steps.rows, self.partials, strict=True):
                 for i, q in enumerate(found or [None]):
-                    _, variable, _, derivative, leaves = next(rows)
+                    _, variable, *_, derivative, leaves = next(rows)   # there may be a column of aliases
                     if i == 0:
                         self.same(variable, self.exact[step.node], self.values)
                     if q is not None:
                         self.same(derivative, q, self.values)
                         self.same(leaves, q, self.leaves)
             of = {_ratio("d", steps.names.get(steps.root, "L"), steps.names[x])(style): x for x in steps.variables}
-            for _, _, by, derivative, leaves in rows:
+            for *_, by, derivative, leaves in rows:
                 for cell, env in ((derivative, self.values), (leaves, self.leaves)):
                     if cell:
                         self.same(cell, gradient.get(of[by], mpf(0)), env)

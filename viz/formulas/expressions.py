@@ -342,8 +342,8 @@ def _other_ways(e: Expr) -> Iterator[Expr]:
     below = [s for s, n in factor[1] if isinstance(s, Sum) and n < 0]
     yield _signed(_with(*_without(factor, over, dict.fromkeys(_sums(e.terms)))))
     if len(over) > 1:
-        for s in below:   # (quotient · s + remainder) / s
-            quotient, rest = _divided(over, s.terms)
+        for s, by in [(u, terms) for u in below for terms in (u.terms, u.terms[::-1])]:   # (quotient · s + remainder) / s
+            quotient, rest = _divided(over, by)
             if quotient and rest:
                 shared, rest = _content(rest)
                 part = _with(_times(shared, (ONE, ((s, -ONE),))), rest)
@@ -541,11 +541,15 @@ def written(e: Expr, style: Style) -> Term:
 
 def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
     """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments, and terms that differ in
-    numbers, as w1·x1 and w2·x2, in theirs; and b − a for −a + b."""
+    numbers, as w1·x1 and w2·x2, in theirs; 1 + x·y for x·y + 1; and b − a for −a + b."""
     calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
     if (len(calls) == 1 and None not in calls) or (len(terms) > 1 and len({_shape(t) for t in terms}) == 1):
         return sorted(terms, key=lambda t: sorted([atom.natural for atom, _ in t[1]]))
-    first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+    plain = next((i for i, (c, factors) in enumerate(terms) if c > 0 and not factors), None)
+    if plain is None or all([len(f) < 2 and all([isinstance(a, Symbol) and n == 1 for a, n in f]) for _, f in terms]):
+        first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+    else:
+        first = plain
     return [terms[first], *terms[:first], *terms[first + 1:]]
 
 
