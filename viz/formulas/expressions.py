@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd import Primitive
+from autograd import primitives as p
 from autograd.display import natural
 
 from .notation import TEXT, Style, Term
@@ -45,10 +46,11 @@ class _Part:
 
     @cached_property
     def measure(self) -> tuple[int, int]:
-        """How many additions stand in it, and about how many characters it has in print."""
+        """How many additions stand in it, but not in the argument of a function, which one takes in as a whole; and about how
+        many characters it has in print."""
         additions, length = 0, self.shell
         for more, longer in map(_measure, self.inside):
-            additions += more
+            additions += more if isinstance(self, Sum) else 0
             length += longer
         return additions, length
 
@@ -137,7 +139,7 @@ class Expr(_Unordered):
 
     @cached_property
     def measure(self) -> tuple[int, int]:
-        """How many additions it has, and about how many characters in print: what a reader has to take in."""
+        """How many additions it has outside of functions, and about how many characters in print: what a reader takes in."""
         return _measure(self.terms)
 
     def __add__(self, other: Expr) -> Expr:
@@ -259,7 +261,7 @@ def shortest(e: Expr) -> Expr:
     best = e = _signed(e)
     for way in map(_gathered, _other_ways(e)):
         saved = e.measure[0] - way.measure[0]   # what opens brackets saves an addition for each, or does not make more terms
-        if _simpler(way, best) and (saved >= _brackets(e) - _brackets(way) or len(way.terms) <= len(e.terms)):
+        if _simpler(way, best) and (saved >= len(_brackets(e) - _brackets(way)) or len(way.terms) <= len(e.terms)):
             best = way
     return _signed(best)
 
@@ -297,9 +299,9 @@ def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Cal
                 yield from calls(inner, op)
 
 
-def _brackets(e: Expr) -> int:
-    """How many sums it has as factors."""
-    return sum([n > 0 and isinstance(atom, Sum) for _, factors in e.terms for atom, n in factors])
+def _brackets(e: Expr) -> set[Atom]:
+    """The sums that it has as factors."""
+    return {atom for _, factors in e.terms for atom, n in factors if n > 0 and isinstance(atom, Sum)}
 
 
 def _simpler(way: Expr, than: Expr) -> bool:
@@ -313,12 +315,12 @@ def _simpler(way: Expr, than: Expr) -> bool:
 
 
 def _measure(terms: Sequence[Product]) -> tuple[int, int]:
-    """(how many additions, about how many characters) it has in print."""
+    """(how many additions outside of functions, about how many characters) it has in print."""
     additions = len(terms) - 1
-    length = 3 * additions
+    length = 3 * additions + (len(terms) > 0 and terms[0][0] < 0)
     for c, factors in terms:
         under, alone = 0, abs(c) == 1 and len(factors) > 0
-        length += max(len(factors) - 1, 0) + (0 if alone else bool(factors) + len(str(abs(c)))) + (c < 0)
+        length += max(len(factors) - 1, 0) + (0 if alone else bool(factors) + len(str(abs(c))))
         for atom, n in factors:
             more, longer = atom.measure
             additions += more
@@ -363,15 +365,18 @@ def _without(factor: Product, over: list[Product], sums: Iterable[Sum]) -> tuple
 
 
 def _gathered(e: Expr) -> Expr:
-    """ŷ·(y1 + y2 + y3) − y for ŷ·y1 + ŷ·y2 + ŷ·y3 − y."""
-    times = Counter([atom for _, factors in e.terms for atom, n in factors if n == 1]) if len(e.terms) > 3 else Counter()
-    for atom, n in times.most_common(1):
-        if 2 < n < len(e.terms):
-            within = [t for t in e.terms if (atom, ONE) in t[1]]
-            factor, inner = _content(within)
-            found = total([_with(factor, inner), expr([t for t in e.terms if t not in within])])
-            return found if found.measure[1] < e.measure[1] else e
-    return e
+    """ŷ·(y1 + y2 + y3) − y for ŷ·y1 + ŷ·y2 + ŷ·y3 − y: terms that share a factor, if that is shorter in print."""
+    parts, rest = list[Expr](), list(e.terms)
+    while len(rest) > 2:
+        times = Counter([atom for _, factors in rest for atom, n in factors if n == 1])
+        shared = max(times, key=times.__getitem__, default=None)
+        if shared is None or times[shared] < 2:
+            break
+        within = [t for t in rest if (shared, ONE) in t[1]]
+        parts.append(_with(*_content(within)))
+        rest = [t for t in rest if (shared, ONE) not in t[1]]
+    found = total([*parts, expr(rest)]) if parts else e
+    return found if found.measure[1] < e.measure[1] else e
 
 
 def _signed(e: Expr) -> Expr:
@@ -546,11 +551,10 @@ def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
     if (len(calls) == 1 and None not in calls) or (len(terms) > 1 and len({_shape(t) for t in terms}) == 1):
         return sorted(terms, key=lambda t: sorted([atom.natural for atom, _ in t[1]]))
     plain = next((i for i, (c, factors) in enumerate(terms) if c > 0 and not factors), None)
-    if plain is None or all([len(f) < 2 and all([isinstance(a, Symbol) and n == 1 for a, n in f]) for _, f in terms]):
-        first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
-    else:
-        first = plain
-    return [terms[first], *terms[:first], *terms[first + 1:]]
+    if plain and not all([len(f) < 2 and all([isinstance(a, Symbol) and n == 1 for a, n in f]) for _, f in terms]):
+        return [terms[plain], *terms[:plain], *terms[plain + 1:]]
+    first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+    return [*terms[first:], *terms[:first]]
 
 
 def _shape(term: Product) -> tuple[bool, tuple[Any, ...]]:
@@ -608,7 +612,11 @@ def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:
     if isinstance(atom, Symbol):
         term = style.symbol(atom.name)
     elif isinstance(atom, Call):
-        term = style.apply(atom.op, [written(a, style) for a in atom.args])
+        terms = atom.args[0].terms
+        if atom.op is p.step and len(terms) == 1 and terms[0][0] < 0:   # [−x > 0]
+            term = style.below(written(expr([(-terms[0][0], terms[0][1])])._distributed(), style))
+        else:
+            term = style.apply(atom.op, [written(a, style) for a in atom.args])
     else:
         term = style.sum([_written_term(t, style) for t in _in_line(atom.terms)])
     return term if n == 1 else style.power(term, style.number(float(n)))

@@ -128,6 +128,10 @@ class Style:
         """−term"""
         return self.term(("-" if self.name == "latex" else "−") + (f"{term:9}" if term[0] in "-−" else f"{term:2}"), 2)
 
+    def below(self, term: Term) -> Term:
+        """[term < 0]: 1 where it is, else 0."""
+        return self.term(f"[{term} {'&lt;' if self.name == 'html' else '<'} 0]")
+
     def apply(self, op: Primitive, args: list[Term]) -> Term:
         """op(*args) in the notation of its row."""
         if op is p.add:
@@ -136,8 +140,6 @@ class Style:
             return self.product(args)
         if op is p.neg:
             return self.negative(args[0])
-        if op is p.step and args[0].binds > 1 and args[0][0] in "-−":   # [−x > 0]
-            return self.term(f"[{args[0][1:].lstrip()} {'&lt;' if self.name == 'html' else '<'} 0]")
         template = op.latex if self.name == "latex" else op.text
         if template is None:
             name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name
