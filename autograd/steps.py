@@ -28,7 +28,7 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Step", "Steps", "in_letters", "in_order", "steps", "without_starts", "xi_names"]
 
 ROWS = ("auto", "all", "sums", "named")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -233,7 +233,7 @@ def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labe
     for x in wrt or ():
         if not isinstance(x, Value):
             raise TypeError(f"wrt has {bounded(x)}: it takes the Values that the expression was built from")
-    leaves = _in_order([v for v in order if not (v.args or v.constant)], labels)
+    leaves = in_order([v for v in order if not (v.args or v.constant)], labels)
     return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v in labels] or leaves)
 
 
@@ -319,7 +319,7 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Ma
     taken = {*labels.values(), *[x.label for x in symbols]}
     names: dict[Value, str] = {}
     times = Counter[str]()   # how many have the same label
-    for letter, group in (("x", _in_order(symbols, labels)), ("ξ", rows)):
+    for letter, group in (("x", in_order(symbols, labels)), ("ξ", rows)):
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
@@ -333,7 +333,7 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Ma
     return names
 
 
-def _in_order(symbols: Iterable[Value], labels: Mapping[Value, str]) -> list[Value]:
+def in_order(symbols: Iterable[Value], labels: Mapping[Value, str]) -> list[Value]:
     """y, z1, z2, z3 of z2, y, z1, z3: where labels differ in their numbers only, they stand in the order of these."""
     places: dict[tuple[str, ...], int] = {}
     keys = {}

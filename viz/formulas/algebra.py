@@ -131,8 +131,8 @@ def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False,
 def renamed(e: Expr, named: Mapping[Product, Expr]) -> Expr:
     """`e` in terms of what has a name, where that is shorter; TooLong if nobody could read it."""
     for parts in (_complements(e), named):
-        if parts:
-            other = shortest(replaced(e, parts))
+        if parts and (other := replaced(e, parts)) != e:
+            other = shortest(other)
             e = other if other.measure[1] <= e.measure[1] else e
     if e.size > LARGEST:
         raise TooLong
@@ -167,13 +167,17 @@ def _as_call(e: Expr) -> Call | None:
 
 
 def _complements(e: Expr) -> dict[Product, Expr]:
-    """σ(−h) as 1 − σ(h), where both are in `e`."""
+    """σ(−h) as 1 − σ(h), where both are in `e`; and tanh(h/2) as σ(h) − σ(−h), where one is."""
     found: dict[Product, Expr] = {}
     within = dict.fromkeys(sorted(calls(e.terms, p.sigmoid), key=lambda a: a.args[0].measure))
     for a in within:
         pattern, way = _COMPLEMENTS[p.sigmoid](*a.args)
         if pattern[1][0][0] in within and call(a.op, *a.args).terms[0] not in found:
             found[pattern] = way
+    for a in calls(e.terms, p.tanh) if within else ():
+        h = number(2.0) * a.args[0]
+        if not {Call(p.sigmoid, (h,)), Call(p.sigmoid, (_minus(h),))}.isdisjoint(within):
+            found[call(a.op, *a.args).terms[0]] = number(2.0) * call(p.sigmoid, h) + number(-1.0)
     return found
 
 

@@ -55,10 +55,14 @@ class _Part:
         return additions, length
 
     @cached_property
-    def natural(self) -> tuple[list[tuple[int, str]], str]:
-        """What it is sorted by: its text, by number where names have one, z9 before z10, and what is negative behind."""
-        text = str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
-        return natural(text.translate(_SET_OUT)), text
+    def natural(self) -> tuple[list[tuple[int, str]], int]:
+        """What it is sorted by: its text, by number where names have one, z9 before z10; and what has minus signs behind."""
+        text = self._text
+        return natural(text.translate(_SET_OUT)), text.count("−")
+
+    @property
+    def _text(self) -> str:
+        return str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
 
 
 class _Unordered:
@@ -105,6 +109,10 @@ class Call(_Part):
     def shell(self) -> int:  # type: ignore[override]
         """The name and brackets."""
         return len(self.op.name) + 2
+
+    @property
+    def _text(self) -> str:
+        return " ".join([self.op.name, *[written(a, TEXT) for a in self.args]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,11 +290,11 @@ def is_monomial(e: Expr) -> bool:
 
 
 def is_rest(e: Expr) -> bool:
-    """Whether it is 1 − y of a name y."""
+    """Whether it is 1 − y, of a name or function y."""
     if len(e.terms) != 2:
         return False
     (c, left), (d, right) = e.terms
-    return c == 1 and not left and d < 0 and len(right) == 1 and isinstance(right[0][0], Symbol)
+    return c == 1 and not left and d == -1 and len(right) == 1 and right[0][1] == 1
 
 
 def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Call]:
@@ -380,15 +388,18 @@ def _gathered(e: Expr) -> Expr:
 
 
 def _signed(e: Expr) -> Expr:
-    """p − y for −(y − p); −p·(1 − p) and −(1 − y)/q stay."""
-    c, factors = e._factored()
-    for i, (s, n) in enumerate(factors if c == -1 else ()):
+    """p − y for −(y − p), and −p·(1 − p) for p·(p − 1); −(1 − y)/q stays."""
+    sign, factors = e._factored()
+    for i, (s, n) in enumerate(factors if abs(sign) == 1 else ()):
         if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] * s.terms[1][0] < 0:
             (d, right), (c, left) = sorted(s.terms, key=lambda t: t[0])
-            if is_rest(expr([(c, left), (d, right)])) and any([m < 0 or atom == right[0][0] for atom, m in factors]):
-                continue
-            turned = Sum(((-d, right), (-c, left)))
-            return expr([(ONE, (*factors[:i], (turned, n), *factors[i + 1:]))])._distributed()
+            turned = expr([(-d, right), (-c, left)])
+            if sign < 0:
+                stays = is_rest(expr([(c, left), (d, right)])) and any([m < 0 or atom == right[0][0] for atom, m in factors])
+            else:
+                stays = not is_rest(turned) or all([atom != left[0][0] for atom, _ in factors])
+            if not stays:
+                return expr([(-sign, (*factors[:i], (Sum(turned.terms), n), *factors[i + 1:]))])._distributed()
     return e
 
 
@@ -540,27 +551,45 @@ def _rebuilt(atom: Atom, parts: Mapping[Product, Expr]) -> Expr:
 # ---- in print
 
 def written(e: Expr, style: Style) -> Term:
-    """The expression in print."""
-    return style.sum([_written_term(t, style) for t in _in_line(e.terms)]) if e.terms else style.number(0.0)
+    """The expression in print; … if a part of it is too long."""
+    text = style.sum([_written_term(t, style) for t in _in_line(e.terms)]) if e.terms else style.number(0.0)
+    cut = style.cut()
+    return cut if cut in text and not any([cut in style.symbol(name) for name in _names(e.terms)]) else text
 
 
 def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
     """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments, and terms that differ in
     numbers, as w1·x1 and w2·x2, in theirs; 1 + x·y for x·y + 1; and b − a for −a + b."""
-    calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
-    if (len(calls) == 1 and None not in calls) or (len(terms) > 1 and len({_shape(t) for t in terms}) == 1):
-        return sorted(terms, key=lambda t: sorted([atom.natural for atom, _ in t[1]]))
+    if len(terms) == 1:
+        return terms
+    calls = [[atom for atom, _ in factors if isinstance(atom, Call)] for _, factors in terms]
+    if all([len(each) == 1 for each in calls]) and len({each[0].op for each in calls}) == 1:
+        order = sorted(range(len(terms)), key=lambda i: calls[i][0].natural)
+        terms = [terms[i] for i in order]
     plain = next((i for i, (c, factors) in enumerate(terms) if c > 0 and not factors), None)
     if plain and not all([len(f) < 2 and all([isinstance(a, Symbol) and n == 1 for a, n in f]) for _, f in terms]):
-        return [terms[plain], *terms[:plain], *terms[plain + 1:]]
-    first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
-    return [*terms[first:], *terms[:first]]
+        terms = [terms[plain], *terms[:plain], *terms[plain + 1:]]
+    else:
+        first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+        terms = [*terms[first:], *terms[:first]]
+    alike: dict[Any, list[int]] = {}
+    for i, t in enumerate(terms):
+        alike.setdefault(_shape(t), []).append(i)
+    if len(alike) < len(terms):
+        places = dict(zip([i for at in alike.values() for i in at],
+                          [t for at in alike.values() for t in sorted([terms[i] for i in at], key=_numbers)], strict=True))
+        terms = [places[i] for i in range(len(terms))]
+    return terms
 
 
 def _shape(term: Product) -> tuple[bool, tuple[Any, ...]]:
     """What it is but for numbers."""
     c, factors = term
     return c > 0, tuple(sorted([(*[part for _, part in atom.natural[0]], n) for atom, n in factors], key=str))
+
+
+def _numbers(term: Product) -> list[Any]:
+    return sorted([atom.natural for atom, _ in term[1]])
 
 
 def _written_term(product: Product, style: Style) -> Term:
@@ -601,11 +630,25 @@ def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
             places = [i for i, (atom, _) in enumerate(plain) if atom in within]
             if places:
                 behind[places[-1]].append(f)
-            elif not names or any([c < 0 for c, _ in f[0].terms]):
+            elif not names or _subtracts(f[0]):
                 before.append(f)
             else:
                 behind[len(names) - 1].append(f)
     return [*before, *[each for f, sums in zip(plain, behind, strict=True) for each in (f, *sums)]]
+
+
+def _subtracts(s: Sum) -> bool:
+    """Whether it is a difference, or has one in brackets."""
+    return any([c < 0 or any([isinstance(atom, Sum) and _subtracts(atom) for atom, _ in factors]) for c, factors in s.terms])
+
+
+def _names(terms: Iterable[Product]) -> Iterator[str]:
+    for _, factors in terms:
+        for atom, _ in factors:
+            if isinstance(atom, Symbol):
+                yield atom.name
+            for inner in atom.inside:
+                yield from _names(inner)
 
 
 def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:

@@ -51,10 +51,15 @@ class Style:
 
     def term(self, text: str, binds: int = 9) -> Term:
         """`text` as a Term of this style; … if it is too long."""
-        fits = len(text) <= LONGEST[self.name]
-        term = Term(text if fits else r"\ldots " if self.name == "latex" else "…")
-        term.binds, term.style = binds if fits else 9, self
+        if len(text) > LONGEST[self.name]:
+            return self.cut()
+        term = Term(text)
+        term.binds, term.style = binds, self
         return term
+
+    def cut(self) -> Term:
+        """What stands for what is too long."""
+        return self.term(r"\ldots " if self.name == "latex" else "…")
 
     def symbol(self, name: str) -> Term:
         """The name of a row or variable. Names are data: nothing in them is markup."""

@@ -14,7 +14,7 @@ from .expressions import number as plain
 __all__ = ["LocalPartials", "in_names", "short"]
 
 ACTIVATIONS = (p.sigmoid, p.tanh, p.share)     # whose slope is told by their value
-CHOICES = (p.maximum, p.minimum, p.clip)       # whose slope tells what is equal to it: [z1 = a]
+CHOICES = (p.maximum, p.minimum, p.clip)       # whose slope tells what is equal to it: [z1=a]
 
 
 class LocalPartials:

@@ -19,7 +19,7 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
-from autograd.steps import Partial, Step, Steps, steps
+from autograd.steps import Partial, Step, Steps, in_order, steps
 
 from .algebra import Reading, known, simplify, written
 from .columns import flowed
@@ -206,7 +206,7 @@ def _parameters(y: Value, model: Any) -> list[Value]:
     if not hasattr(model, "named_parameters"):
         raise TypeError(f"table(model={bounded(model)}): a module, or anything with named_parameters()")
     below = dict.fromkeys(topological(y)) if isinstance(y, Value) else {}
-    found = [p for _, p in model.named_parameters() if p in below]
+    found = in_order([p for _, p in model.named_parameters() if p in below], parameter_names(model))
     if not found:
         raise ValueError(f"table(model={bounded(model)}): none of its parameters is among what y was computed from")
     return found
