@@ -29,6 +29,7 @@ from .names import parameter_names
 from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
 from .partials import LocalPartials, in_names, short
 from .table import Cell, Shown, Table, stacked, words
+from .vectors import Vectors
 
 if TYPE_CHECKING:
     import pandas
@@ -177,14 +178,15 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = No
     if len(found.variables) > limit:
         raise ValueError(f"the table has {len(found.variables)} variables, more than limit={limit}: say which with wrt=, or "
                          "raise limit=")
-    make = _Typesetter(found, digits)
+    make = _Typesetter(found, digits, vectors=rows == "sums")
     if layout == "lecture":
         tables = [make.lecture(mode)]
     else:
         tables = [make.partials()]
         tables += [make.running("forward")] if mode != "backward" else []
         tables += [make.running("backward")] if mode != "forward" else []
-    return XiTables(tuple(tables), note, steps=found)
+    legend = f"where {make.vectors}" if make.vectors and make.vectors.found else ""
+    return XiTables(tuple(tables), "\n".join(filter(None, (legend, note))), steps=found)
 
 
 def _path_tables(found: Sequence[Paths], digits: int, limit: int, note: str) -> PathTables:
@@ -215,7 +217,7 @@ def _parameters(y: Value, model: Any) -> list[Value]:
 class _Typesetter:
     """Makes the cells of one computation's tables."""
 
-    def __init__(self, found: Steps, digits: int) -> None:
+    def __init__(self, found: Steps, digits: int, vectors: bool = False) -> None:
         self.steps, self.names, self.digits = found, found.names, digits
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
@@ -223,6 +225,7 @@ class _Typesetter:
         self.root = found.names.get(found.root, "L")
         self.labelled = [step.node for step in found.rows[:-1] if step.node in found.labels]
         self.aliases = {v: found.labels[v] for v in self.labelled if found.labels[v] != found.names[v]}
+        self.vectors = Vectors(self.names) if vectors else None
         self.local = LocalPartials(self.names, [step.node for step in found.rows], found.labels)
 
     def variable(self, step: Step) -> Cell:
@@ -232,7 +235,8 @@ class _Typesetter:
             e = short(lambda: simplify(step.node, others))
             if e is not None:
                 return _expr(e)
-        return lambda style: formula(step.node, others, style)
+        weighted = self.vectors and self.vectors.read(step.node)
+        return lambda style: weighted.typeset(others, style) if weighted else formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
         """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
