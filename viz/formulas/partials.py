@@ -21,10 +21,12 @@ class LocalPartials:
 
     >>> from autograd import sigmoid
     >>> from autograd.sweep import formulas
+    >>> from viz.formulas.expressions import written
+    >>> from viz.formulas.notation import TEXT
     >>> z = Value(0.5, label="z")
     >>> a = sigmoid(z)
     >>> [slope] = formulas(a)
-    >>> LocalPartials({z: "z", a: "a"}, [a], {}).of(a, slope)
+    >>> print(written(LocalPartials({z: "z", a: "a"}, [a], {}).of(a, slope), TEXT))
     a·(1 − a)
     """
 
