@@ -64,7 +64,7 @@ def test_rows_are_chosen_by_value_and_by_name() -> None:
     assert names(steps(L, W, rows=[])) == ["L"]
     assert steps(L, W, rows=["ξ2"]).gradient == steps(L, W).gradient
     for row in ("ξ99", W, 3, None, [p]):
-        with pytest.raises(ValueError, match="which is no row: there are .*ξ1"):
+        with pytest.raises(ValueError, match=r"which is no row: there are .*ξ1"):
             steps(L, W, rows=["ξ2", row])  # type: ignore[list-item]
 
 
