@@ -140,7 +140,7 @@ def test_layout_rows_and_alias() -> None:
     assert re.search("ξ4 = 1/ξ3 = p +│ ∂ξ4/∂ξ3 = −1/ξ3² ", out) and "dL/dW = (p − y)·X" in out and out.count("chain rule") == 1
     assert [row["alias"] for row in json.loads(run(*logistic, "--alias", "--format", "json")[1])["rows"]][3] == "p"
     _, out, _ = run(*logistic, "--rows", "ξ2, p", "--mode", "forward")
-    assert [line.split()[0] for line in out.splitlines()[2:6]] == ["ξ2", "p", "L", "│"]
+    assert [line.split()[0] for line in out.splitlines()[3:7]] == ["ξ2", "p", "L", "│"]
     status, out, err = run(*logistic, "--rows", "ξ2,q")
     assert (status, out) == (2, "") and "'q', which is no row" in err and "ξ1" in err
     _, out, _ = run("w1*x1 + w2*x2 + b", "w1=1", "w2=2", "x1=3", "x2=4", "b=5", "--rows", "sums")
