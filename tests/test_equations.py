@@ -72,10 +72,18 @@ class Checked:
             exact(steps.root, at)
             self.partials = [[exact(q.formula, at) for q in step.partials] for step in steps.rows]
             self.sound = not any([isinstance(x, mp.mpc) or not mp.isfinite(x) for x in at.values()])
+            if self.sound and not self.beside and any([self.apart(step.value, at[step.node]) for step in steps.rows]):
+                self.sound = False   # rounded on the other side of a jump, as x % 2 just below 2
+                COUNTED["beyond a jump"] += 1
         except (ZeroDivisionError, ValueError, OverflowError):
             self.sound = False
         self.values = {name: at[v] for called in (steps.labels, steps.names) for v, name in called.items() if v in at}
         self.leaves = {steps.names[v]: at[v] for v in steps.names if v in at and (not v.args or v in steps.variables)}
+
+    @staticmethod
+    def apart(x: float, exact: Any) -> bool:
+        """Whether a float is another number altogether."""
+        return bool(abs(mpf(x) - exact) > mpf("1e-6") * (1 + abs(exact)))
 
     def check(self, printed: dict[str, list[list[list[str]]]]) -> None:
         """The tables of formulas and of both modes."""
