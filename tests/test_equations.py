@@ -265,7 +265,7 @@ def labelled(program: Program) -> tuple[list[Value], Value]:
     """Its inputs, with names, and its result."""
     xs = [Value(x, label=f"x{i + 1}") for i, x in enumerate(program.at)]
     y = program(*program.structured(xs))
-    assume(isinstance(y, Value))
+    assume(isinstance(y, Value) and all([v.op.builtin for v in topological(y) if v.op]))   # other tests make rows of their own
     return xs, y
 
 

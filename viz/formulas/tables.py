@@ -26,7 +26,7 @@ from .columns import flowed
 from .expressions import Expr, shortest, total
 from .expressions import number as plain
 from .names import parameter_names
-from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
+from .notation import LATEX, TEXT, Style, Term, formula, to_ascii, width
 from .partials import LocalPartials, in_names, short
 from .table import Cell, Shown, Table, stacked, words
 from .vectors import Vectors
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MODES = ("forward", "backward", "both")
 LAYOUTS = ("tables", "lecture")
+PLAIN = 60   # columns of a derivative in terms of the leaves; beside a longer one, it stands in terms of the rows
 TITLES = {
     "forward": "Forward mode: the running derivative from the first row down",
     "backward": "Backward mode: values from the first row down, then the running derivative from the last row up",
@@ -362,11 +363,11 @@ class _Typesetter:
         return [in_names(running.get(x), {}) for x in self.steps.variables]
 
     def _in_names(self) -> list[Expr | None]:
-        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where one is too long."""
         if self.labelled:
             names = self.leaves | {v: self.steps.labels[v] for v in self.labelled}
             named = LocalPartials(names, self.labelled, self.steps.labels).named
-        elif None in self._products:
+        elif not all(map(_plain, self._products)):
             names, named = self.names, self.local.named
         else:
             return [None] * len(self._products)
@@ -443,6 +444,11 @@ def _list(words: str, names: Sequence[str]) -> Cell:
 
 def _expr(e: Expr | None) -> Cell:
     return lambda style: "…" if e is None else written(e, style)
+
+
+def _plain(e: Expr | None) -> bool:
+    text = "…" if e is None else written(e, TEXT)
+    return "…" not in text and width(text) <= PLAIN
 
 
 def _times(factors: Sequence[Expr | None]) -> Expr | None:

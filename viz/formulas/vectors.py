@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from autograd import Value
 from autograd import primitives as p
 
-from .notation import LATEX, TEXT, Style, Term, formula
+from .notation import TEXT, Style, Term, formula
 
 __all__ = ["Vectors", "WeightedSum"]
 
@@ -27,7 +27,8 @@ class WeightedSum:
 
     def typeset(self, names: Mapping[Value, str], style: Style) -> Term:
         """In one style; `names` is what the other terms are written in."""
-        transposed = style.term(f"{{{style.symbol(self.w)}}}^{{T}}" if style is LATEX else f"{style.symbol(self.w)}ᵀ")
+        template = {"text": "{}ᵀ", "html": "{}<sup>T</sup>", "latex": "{{{}}}^{{T}}"}[style.name]
+        transposed = style.term(template.format(style.symbol(self.w)))
         terms = [(self.minus, style.product([transposed, style.symbol(self.x)]))]
         terms += [(minus, style.symbol(names[v]) if v in names else formula(v, names, style)) for minus, v in self.rest]
         return style.sum([style.negative(t) if minus else t for minus, t in terms])
