@@ -19,7 +19,7 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
-from autograd.steps import Partial, Step, Steps, steps
+from autograd.steps import Partial, Rows, Step, Steps, steps
 
 from .algebra import Reading, known, simplify, written
 from .columns import flowed
@@ -123,12 +123,12 @@ def table(y: Paths | Sequence[Paths], *, digits: int = 8, limit: int = 200, note
 
 @overload
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str | None = None, rows: str | Sequence[Value | str] = "auto", layout: str = "tables", alias: bool = False,
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
           digits: int = 8, limit: int = 200, note: str = "") -> XiTables: ...
 
 
 def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str | None = None, rows: str | Sequence[Value | str] = "auto", layout: str = "tables", alias: bool = False,
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
           digits: int = 8, limit: int = 200, note: str = "") -> XiTables | PathTables:
     """The ξ tables of `y`, or, of what `autograd.paths` found, a table with a row for each path and their sum.
 
@@ -165,6 +165,12 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = No
     if not 1 <= digits <= 17:
         raise ValueError(f"table(digits={digits!r}): a float has 1 to 17 significant digits")
     if isinstance(y, (Paths, list, tuple)):
+        given = {"wrt": wrt, "model": model, "names": names, "mode": mode, "alias": alias or None,
+                 "rows": None if rows == "auto" else rows, "layout": None if layout == "tables" else layout}
+        for name, x in given.items():
+            if x is not None:
+                raise TypeError(f"table({name}={bounded(x)}) of paths: only digits, limit and note are for these; say the rest "
+                                "where the paths are made, or to the table of the Value")
         return _path_tables([y] if isinstance(y, Paths) else y, digits, limit, note)
     if layout not in LAYOUTS:
         raise ValueError(f"table(layout={layout!r}): choose one of {', '.join(LAYOUTS)}")
