@@ -381,7 +381,7 @@ exceeds = Primitive("exceeds", flat=True, kink=_ties, value=_nan_first(lambda a,
                     partials=lambda y, a, b: (0.0, 0.0), array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)),
                     latex=r"\operatorname{{H}}({0:1}{1:-})", text="H({0:1}{1:-})")
 equals = Primitive("equals", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a == b else 0.0),
-                   partials=lambda y, a, b: (0.0, 0.0), latex="[{0} = {1}]", text="[{0}={1}]",
+                   partials=lambda y, a, b: (0.0, 0.0), latex="[{0} = {1}]", text="[{0} = {1}]",
                    array=lambda xp, a, b: xp.where(a == b, 1.0, xp.where((a != a) | (b != b), xp.nan, 0.0)))
 abs_ = Primitive("abs", flat=True, symbol="|x|", value=abs, partials=lambda y, x: (sign(x),), array=lambda xp, x: xp.abs(x),
                  kink=lambda x: x, latex=r"\left|{0}\right|", text="|{0}|", domain=POSITIVE)

@@ -28,9 +28,10 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Step", "Steps", "in_letters", "in_order", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Rows", "Step", "Steps", "in_letters", "in_order", "steps", "without_starts", "xi_names"]
 
 ROWS = ("auto", "all", "sums", "named")
+Rows = str | Sequence[Value | str]   # which rows: one of these words, or the rows themselves or their names
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -76,7 +77,7 @@ class Steps:
     labels: dict[Value, str]
 
 
-def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str | Sequence[Value | str] = "auto",
+def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "auto",
           names: Mapping[Value, str] | None = None, alias: bool = False) -> Steps:
     """The ξ table of `y`.
 

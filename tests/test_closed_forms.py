@@ -349,7 +349,7 @@ ACTIVATION_TABLE: dict[str, tuple[Callable[[], XiTables], Cells]] = {
     "piece-wise linear": (activation(piecewise_linear), {
         "a": "min(max(z + 0.5, 0), 1)", "da/dz": "H(1 − max(z + 0.5, 0))·H(z + 0.5)"}),
     "piece-wise linear, clip": (activation(lambda z: clip(z + 0.5, 0, 1)), {
-        "a": "clip(z + 0.5, 0, 1)", "∂a/∂z": "[z + 0.5=a]"}),
+        "a": "clip(z + 0.5, 0, 1)", "∂a/∂z": "[z + 0.5 = a]"}),
     "logistic": (activation(sigmoid), {"a": "σ(z)", "∂a/∂z": ("a·(1 − a)", "σ(z)·σ(−z)")}),
     "tanh": (activation(tanh), {"a": "tanh z", "∂a/∂z": ("1 − a²", "1/(cosh z)²")}),
     "tanh, by exponentials": (activation(exponential_tanh), {
@@ -366,7 +366,7 @@ ACTIVATION_TABLE: dict[str, tuple[Callable[[], XiTables], Cells]] = {
     "maxout of two": (activation(maxout, "z1 z2"), {
         "a": "max(z1, z2)", "∂a/∂z1": "H(z1 − z2)", "∂a/∂z2": "H(z2 − z1)"}),
     "maxout of three": (activation(maxout, "z1 z2 z3"), {
-        "a": "max(z1, z2, z3)", "∂a/∂z2": "[z2=a]/([z1=a] + [z2=a] + [z3=a])"}),
+        "a": "max(z1, z2, z3)", "∂a/∂z2": "[z2 = a]/([z1 = a] + [z2 = a] + [z3 = a])"}),
     "softplus": (activation(softplus), {"a": "log(1 + e^z)", "∂a/∂z": "σ(z)"}),
     "softplus, by exp": (activation(lambda z: log(1 + exp(z))), {"a": "log(1 + e^z)", "da/dz": "e^z/(1 + e^z)"}),
     "swish": (activation(silu), {"a": "z·σ(z)", "da/dz": "(1 + z·σ(−z))·σ(z)"}),

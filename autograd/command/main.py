@@ -182,8 +182,13 @@ def _written(result: Result, tables: Any, options: argparse.Namespace, out: Text
     lines = "\n".join(result.lines(options.digits))
     if options.format == "text":
         from viz import to_ascii
+        from viz.formulas.columns import flowed
         ascii = not takes(out, "ξ∂│·−²⁹")
-        text = (f"{tables.text(ascii, terminal_width(out))}\n\n" if tables else "") + lines + "\n"
+        columns = terminal_width(out)
+        if columns is not None:
+            title, *rest = lines.splitlines()   # an expression is copied whole
+            lines = "\n".join([title, *[flowed(line, columns) for line in rest]])
+        text = (f"{tables.text(ascii, columns)}\n\n" if tables else "") + lines + "\n"
         return to_ascii(text) if ascii else text
     shown = getattr(tables, options.format)() + "\n\n" if tables else ""
     result_lines = {"html": f"<pre>{html.escape(lines)}</pre>", "markdown": "    " + lines.replace("\n", "\n    "),

@@ -23,7 +23,7 @@ LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a f
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ASCII = str.maketrans({"∂": "d", "·": "*", "−": "-", "→": "->", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'", "│": "|",
-                        "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
+                        "─": "-", "┼": "+", "ᵀ": "^T", "⟨": "<", "⟩": ">", "∞": "inf"})
 
 
 class Term(str):

@@ -14,7 +14,7 @@ from .expressions import number as plain
 __all__ = ["LocalPartials", "in_names", "short"]
 
 ACTIVATIONS = (p.sigmoid, p.tanh, p.share)     # whose slope is told by their value
-CHOICES = (p.maximum, p.minimum, p.clip)       # whose slope tells what is equal to it: [z1=a]
+CHOICES = (p.maximum, p.minimum, p.clip)       # whose slope tells what is equal to it: [z1 = a]
 
 
 class LocalPartials:
@@ -22,7 +22,7 @@ class LocalPartials:
 
     >>> from autograd import sigmoid
     >>> from autograd.sweep import formulas
-    >>> from viz.formulas.algebra import written
+    >>> from viz.formulas.expressions import written
     >>> from viz.formulas.notation import TEXT
     >>> z = Value(0.5, label="z")
     >>> a = sigmoid(z)

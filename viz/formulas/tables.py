@@ -19,22 +19,24 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
-from autograd.steps import Partial, Step, Steps, in_order, steps
+from autograd.steps import Partial, Rows, Step, Steps, in_order, steps
 
 from .algebra import Reading, known, simplify, written
 from .columns import flowed
 from .expressions import Expr, shortest, total
 from .expressions import number as plain
 from .names import parameter_names
-from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
+from .notation import LATEX, TEXT, Style, Term, formula, to_ascii, width
 from .partials import LocalPartials, in_names, short
 from .table import Cell, Shown, Table, stacked, words
+from .vectors import Vectors
 
 if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
 LAYOUTS = ("tables", "lecture")
+PLAIN = 60   # columns of a derivative in terms of the leaves; beside a longer one, it stands in terms of the rows
 TITLES = {
     "forward": "Forward mode: the running derivative from the first row down",
     "backward": "Backward mode: values from the first row down, then the running derivative from the last row up",
@@ -121,12 +123,12 @@ def table(y: Paths | Sequence[Paths], *, digits: int = 8, limit: int = 200, note
 
 @overload
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str | None = None, rows: str | Sequence[Value | str] = "auto", layout: str = "tables", alias: bool = False,
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
           digits: int = 8, limit: int = 200, note: str = "") -> XiTables: ...
 
 
 def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str | None = None, rows: str | Sequence[Value | str] = "auto", layout: str = "tables", alias: bool = False,
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
           digits: int = 8, limit: int = 200, note: str = "") -> XiTables | PathTables:
     """The ξ tables of `y`, or, of what `autograd.paths` found, a table with a row for each path and their sum.
 
@@ -163,6 +165,12 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = No
     if not 1 <= digits <= 17:
         raise ValueError(f"table(digits={digits!r}): a float has 1 to 17 significant digits")
     if isinstance(y, (Paths, list, tuple)):
+        given = {"wrt": wrt, "model": model, "names": names, "mode": mode, "alias": alias or None,
+                 "rows": None if rows == "auto" else rows, "layout": None if layout == "tables" else layout}
+        for name, x in given.items():
+            if x is not None:
+                raise TypeError(f"table({name}={bounded(x)}) of paths: only digits, limit and note are for these; say the rest "
+                                "where the paths are made, or to the table of the Value")
         return _path_tables([y] if isinstance(y, Paths) else y, digits, limit, note)
     if layout not in LAYOUTS:
         raise ValueError(f"table(layout={layout!r}): choose one of {', '.join(LAYOUTS)}")
@@ -177,14 +185,15 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = No
     if len(found.variables) > limit:
         raise ValueError(f"the table has {len(found.variables)} variables, more than limit={limit}: say which with wrt=, or "
                          "raise limit=")
-    make = _Typesetter(found, digits)
+    make = _Typesetter(found, digits, vectors=rows == "sums")
     if layout == "lecture":
         tables = [make.lecture(mode)]
     else:
         tables = [make.partials()]
         tables += [make.running("forward")] if mode != "backward" else []
         tables += [make.running("backward")] if mode != "forward" else []
-    return XiTables(tuple(tables), note, steps=found)
+    legend = f"where {make.vectors}" if make.vectors and make.vectors.found else ""
+    return XiTables(tuple(tables), "\n".join(filter(None, (legend, note))), steps=found)
 
 
 def _path_tables(found: Sequence[Paths], digits: int, limit: int, note: str) -> PathTables:
@@ -215,7 +224,7 @@ def _parameters(y: Value, model: Any) -> list[Value]:
 class _Typesetter:
     """Makes the cells of one computation's tables."""
 
-    def __init__(self, found: Steps, digits: int) -> None:
+    def __init__(self, found: Steps, digits: int, vectors: bool = False) -> None:
         self.steps, self.names, self.digits = found, found.names, digits
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
@@ -223,6 +232,7 @@ class _Typesetter:
         self.root = found.names.get(found.root, "L")
         self.labelled = [step.node for step in found.rows[:-1] if step.node in found.labels]
         self.aliases = {v: found.labels[v] for v in self.labelled if found.labels[v] != found.names[v]}
+        self.vectors = Vectors(self.names) if vectors else None
         self.local = LocalPartials(self.names, [step.node for step in found.rows], found.labels)
 
     def variable(self, step: Step) -> Cell:
@@ -232,7 +242,8 @@ class _Typesetter:
             e = short(lambda: simplify(step.node, others))
             if e is not None:
                 return _expr(e)
-        return lambda style: formula(step.node, others, style)
+        weighted = self.vectors and self.vectors.read(step.node)
+        return lambda style: weighted.typeset(others, style) if weighted else formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
         """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
@@ -358,11 +369,11 @@ class _Typesetter:
         return [in_names(running.get(x), {}) for x in self.steps.variables]
 
     def _in_names(self) -> list[Expr | None]:
-        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where one is too long."""
         if self.labelled:
             names = self.leaves | {v: self.steps.labels[v] for v in self.labelled}
             local = LocalPartials(names, self.labelled, self.steps.labels)
-        elif None in self._products:
+        elif not all(map(_plain, self._products)):
             local = self.local
         else:
             return [None] * len(self._products)
@@ -439,6 +450,11 @@ def _list(words: str, names: Sequence[str]) -> Cell:
 
 def _expr(e: Expr | None) -> Cell:
     return lambda style: "…" if e is None else written(e, style)
+
+
+def _plain(e: Expr | None) -> bool:
+    text = "…" if e is None else written(e, TEXT)
+    return "…" not in text and width(text) <= PLAIN
 
 
 def _times(factors: Sequence[Expr | None]) -> Expr | None:
