@@ -14,7 +14,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, sigmoid, tanh
+from autograd import (
+    Value,
+    errstate,
+    exp,
+    grad,
+    heaviside,
+    jvp,
+    log,
+    log1p,
+    log_sigmoid,
+    logsumexp,
+    maximum,
+    minimum,
+    primitive,
+    relu,
+    sigmoid,
+    step,
+    tanh,
+)
 from autograd.steps import Steps, steps, xi_names
 from viz import Table, XiTables, table, to_ascii
 from viz.formulas.algebra import TooLong, simplify, written
@@ -222,6 +240,32 @@ def test_a_plain_number_that_has_a_name_is_a_letter() -> None:
     text = table(y).text()
     assert [v.label for v in table(y).steps.variables] == ["w"] and table(y).steps.gradient == (0.0,)
     assert "∂ξ1/∂w  │ x " in text and "dL/dw" in text and "dL/dx" not in text
+
+
+def test_leaves_and_partials_stand_in_the_order_of_their_names() -> None:
+    z2, z1, y, z10 = (Value(float(i), label=label) for i, label in enumerate(("z2", "z1", "y", "z10"), 1))
+    L = tanh(z2 * z1) * z10 + y * z1
+    assert [*steps(L).names.values()][:4] == [v.label for v in steps(L).variables] == ["z1", "z2", "z10", "y"]
+    assert [steps(L).names[q.arg] for q in steps(L, rows="named").rows[0].partials] == ["z1", "z2", "z10", "y"]
+    assert steps(L, wrt=[z2, z1]).variables == (z2, z1)   # as they are asked for
+    W = [Value(1.0, label=label) for label in ("W₂₁", "W₁,₁₀", "W₁₂")]
+    assert [*steps(tanh(W[0] * W[1] * W[2])).names.values()][:3] == ["W₁₂", "W₁,₁₀", "W₂₁"]
+
+
+def test_what_differs_at_0_is_told_apart() -> None:
+    """step(0) = 0 and heaviside(0) = ½, as a maximum's slope is where the two are equal."""
+    x, y = Value(0.0, label="x"), Value(2.0, label="y")
+    assert [str(formula(v, {x: "x", y: "y"})) for v in (step(x), heaviside(x))] == ["[x > 0]", "H(x)"]
+    assert formula(heaviside(x), {x: "x"}, LATEX) == r"\operatorname{H}(x)"
+    for f, text in ((relu(-x), "−[x < 0]"), (maximum(x, y), "H(x − y)"), (minimum(0.0, x), "H(−x)")):
+        assert table(f, x).tables[0].cells(TEXT)[1][4] == text
+    assert "[x &lt; 0]" in table(relu(-x), x).html() and "[x < 0]" in table(relu(-x), x).latex()
+
+
+def test_minus_signs_are_not_doubled() -> None:
+    x = Value(0.5, label="x")
+    minus = -x
+    assert [str(formula(v, {x: "x"})) for v in (-minus, log_sigmoid(-x), log1p(-x))] == ["x", "−log(1 + e^x)", "log(1 − x)"]
 
 
 def test_variables_of_equal_number_stay_apart() -> None:
@@ -478,6 +522,7 @@ def test_latex_has_titles_and_the_note_and_rows_that_do_not_touch() -> None:
     assert displays[3].splitlines()[1] == (
         r"&\text{50${\mathrm{\%}}$ of ${\partial}$${\xi}$4/${\partial}$${\xi}$3 ${\mathrm{\&}}$ ${-}$y${\cdot}$e${\hat{\ }}$"
         r"(${-}$W): ${\mathrm{\{}}$true${\mathrm{\}}}$${\_}$1 ${\mathrm{\backslash }}$input}")
+    assert table(log(W), note="Θ⁽¹⁾₁₂ = x²").latex().endswith("&\\text{$\\Theta^{(1)}_{12}$ = $x^{2}$}\n\\end{aligned}\n\\]")
 
 
 @pytest.mark.parametrize(("formula", "depth"), [
