@@ -57,7 +57,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.names = {str(self.style.symbol(name)): value for name, value in self.values.items()}
-        product = {"text": "{}ᵀ·{}", "html": "{}<sup>T</sup>·{}", "latex": r"{{{}}}^{{T}} \cdot {}"}[self.style.name]
+        product = {"text": "{}ᵀ·{}", "html": "{}<sup>T</sup>·{}", "latex": r"{}{{}}^{{T}} \cdot {}"}[self.style.name]
         for w, x in permutations(self.vectors, 2):
             if len(self.vectors[w]) == len(self.vectors[x]):
                 name = product.format(self.style.symbol(w), self.style.symbol(x))
