@@ -131,6 +131,14 @@ def test_the_lectures_layout_has_all_in_one_table() -> None:
         assert max(map(len, table(L, W, layout="lecture").text(width=columns).splitlines())) <= columns
 
 
+def test_an_activation_may_have_a_slope_of_0() -> None:
+    x = Value(0.5, label="x")
+    a = sigmoid(primitive("step")(x))
+    a.label = "a"
+    rows = table(a * x, x).tables[0].cells(TEXT)
+    assert [row[3] for row in rows if row[2] == "∂a/∂x"] == ["0"] and rows[-1][3] == "a"
+
+
 def test_a_name_is_found_beneath_rows_that_have_none() -> None:
     """p = σ(ξ1) is p also where the formula is in terms of the leaves."""
     h = Value(3.0, label="W") * Value(2.0, label="X")

@@ -51,6 +51,8 @@ class LocalPartials:
 
     def _in_own_terms(self, v: Value, e: Expr) -> bool:
         """Whether it is p·(1 − p), or of an activation's row at all in names only, or says which was chosen."""
+        if not e.terms:   # it is 0
+            return False
         complement = plain(1.0) + plain(-1.0) * symbol(self.names[v])
         return has_factor(e, complement) or v.op in CHOICES or (v.op in ACTIVATIONS and not any(calls(e.terms)))
 
