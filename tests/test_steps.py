@@ -131,6 +131,14 @@ def test_the_lectures_layout_has_all_in_one_table() -> None:
         assert max(map(len, table(L, W, layout="lecture").text(width=columns).splitlines())) <= columns
 
 
+def test_a_name_is_not_divided_by_a_number_to_be_used() -> None:
+    x = Value(0.5, label="x")
+    p = 1.71 * exp(x)
+    p.label = "p"
+    rows = table(p * exp(x), x, rows="named").tables[0].cells(TEXT)
+    assert [row[3] for row in rows if row[2] == "∂L/∂p"] == ["e^x"]
+
+
 def test_an_activation_may_have_a_slope_of_0() -> None:
     x = Value(0.5, label="x")
     a = sigmoid(primitive("step")(x))

@@ -155,7 +155,7 @@ def names_for(names: Mapping[Value, str], v: Value) -> dict[Product, Expr]:
         pattern, way = _COMPLEMENTS[a.op](*a.args)
         found[pattern] = replaced(way, {e.terms[0]: name})
     for product, way in [(left, rest), (e, name), (left * e ** _INVERSE, rest * name ** _INVERSE)]:
-        if len(product.terms) == 1 and product.terms[0][1]:
+        if len(product.terms) == 1 and product.terms[0][1] and abs(product.terms[0][0]) == 1:   # sin x stays, of p = 1.7·sin x
             found[product.terms[0]] = way
     return found
 
