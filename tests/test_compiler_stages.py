@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import EFFORT
 
-from autograd import Value, compile, compile_function, relu, sin, tanh
+from autograd import Value, compile, compile_function, logsumexp, relu, sin, tanh
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
 from autograd.compiler.instructions import Apply, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread
@@ -110,6 +110,27 @@ def terms_of(forms: Forms, line: int) -> list[tuple[float, int, int]]:
 
 def close(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=1e-10, atol=1e-10))
+
+
+def softmax_program() -> Program:
+    """The cross-entropy of two hidden units and three classes, with its slopes."""
+    W, x, t = [Symbol(f"W{i}") for i in range(12)], [Symbol(f"x{i}") for i in range(3)], [Symbol(f"t{i}") for i in range(3)]
+    with tracing():
+        h = [tanh(sum([W[3 * j + i] * x[i] for i in range(3)])) for j in range(2)]
+        z = [W[6 + 2 * k] * h[0] + W[7 + 2 * k] * h[1] for k in range(3)]
+        L = logsumexp(*z) - sum([a * b for a, b in zip(t, z, strict=True)])
+    outputs = [L, *gradient({L: 1.0}, W, topological(L))]
+    return simplify(outputs, W, [*x, *t], len(outputs), lowered=True)
+
+
+# ---- simplify
+
+@pytest.mark.parametrize("name", [*PROGRAMS, "softmax"])
+def test_a_program_has_no_line_that_nothing_needs(name: int | str) -> None:
+    program = softmax_program() if name == "softmax" else program_of(name)
+    inputs = program.shared + program.varying
+    used = {*range(inputs), *program.outputs}.union(*program.args)
+    assert used == set(range(len(program.ops)))
 
 
 # ---- flatten and classify
@@ -326,6 +347,23 @@ def test_sums_are_set_whatever_was_in_memory(backend: str, B: int, monkeypatch: 
         for _ in range(2):   # again, on buffers that have been used
             found.append([*f(at, X), *np.ravel(g.value_and_grad(W, Z)[1])])
     assert np.allclose(found, found[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("tiles, more", [(0, 1), (1, -1), (1, 0), (1, 1), (1, 9), (2, -9), (2, 1), (3, 8)])
+def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: Callable[[str], None]) -> None:
+    require_tool("llvmlite")
+    w, x = [Value(0.0) for _ in range(30)], [Value(0.0) for _ in range(5)]
+    h = [tanh(sum([w[5 * j + i] * x[i] for i in range(5)], 0.0)) for j in range(6)]
+    f, g = [compile(sum([a * a for a in h], 0.0), [w, x], wrt=(0, 1), batch=1, reduce="sum", backend=name)
+            for name in ("llvm", "numpy")]
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=30)
+    f.value_and_grad(W, rng.normal(size=(1, 5)))
+    kernel: Any = f._last.kernel  # type: ignore[union-attr]
+    X = rng.normal(size=(tiles * kernel.most + more, 5))
+    found, true = f.value_and_grad(W, X), g.value_and_grad(W, X)
+    assert np.isclose(found[0], true[0], rtol=1e-13)
+    assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found[1], true[1], strict=True)])
 
 
 # ---- optimisers are graphs too

@@ -37,7 +37,6 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
     lines: dict[Value, int] = {}
-    shares: list[int] = []   # lines that need only the sum of two, so that one of these may be needed no more
     known: dict[Any, int] = {}   # of an operation on lines, a number, or the terms of a sum: its line
 
     def line(op: Primitive | None, of: tuple[int, ...], varying: bool) -> int:
@@ -97,8 +96,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
 
     def written_out(op: Primitive, of: tuple[int, ...]) -> int:
         if op is share:
-            shares.append(emit(div, of[0], summed(of)))
-            return shares[-1]
+            return emit(div, of[0], summed(of))
         if op is shift:
             return unshifted(*of) if len(of) == 1 else line(op, of, True in [varies[a] for a in of])
         m = emit(shift, *of)
@@ -154,19 +152,19 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     for v in (*shared, *varying):
         if v.label is not None:
             labels[lines[v]] = v.label
-    return _needed(program) if shares else program
+    return _needed(program)
 
 
 def _needed(program: Program) -> Program:
-    """The program without the lines that no output needs."""
+    """The program without the lines that no output needs: those of a sum that another one contains, say."""
     n, args = program.shared + program.varying, program.args
     needed = [True] * n + [False] * (len(args) - n)
-    path = [*program.outputs]
-    while path:
-        i = path.pop()
-        if not needed[i] or i < n:
-            needed[i] = True
-            path += args[i]
+    for i in program.outputs:
+        needed[i] = True
+    for i in range(len(args) - 1, n - 1, -1):   # arguments stand before results
+        if needed[i]:
+            for a in args[i]:
+                needed[a] = True
     if all(needed):
         return program
     kept = [i for i, keep in enumerate(needed) if keep]

@@ -2,7 +2,7 @@
 
 A tile is T examples. Its arguments are transposed into V (rows of T numbers), the instructions run on V, and what is summed
 over the batch is added to G, which the first tile sets. Matrix products keep a block of results in registers. The last tile
-repeats the batch's last example; those lanes are set to 0 before anything is summed.
+is as short as whole blocks allow, and repeats the batch's last example; those lanes are set to 0 before anything is summed.
 """
 
 from __future__ import annotations
@@ -63,12 +63,10 @@ class LoopProgram:
         self.s = s = Code(W)
         body = self._fused(rolled.body)
         self.T, tiles = self._sizes()
-        self.registers = s.let(f"udiv i64 {self.T}, {W}")
-        self.blocks = s.let(f"udiv i64 {self.T}, {self.unit}")
         self.functions: list[str] = []
-        s.lines += self._parts([i for i in body if i[0].shared], 1)
-        calls = self._parts([i for i in body if not i[0].shared], W)
-        s.loop(tiles, lambda t, _: self._tile(t, calls))
+        s.lines += [part(self.T) for part in self._parts([i for i in body if i[0].shared], 1)]
+        parts = self._parts([i for i in body if not i[0].shared], W)
+        s.loop(tiles, lambda t, _: self._tile(t, parts))
         self._after()
         self._compile()
 
@@ -113,30 +111,38 @@ class LoopProgram:
         else:
             getattr(self, f"_{type(i).__name__.lower()}")(i)
 
-    def _parts(self, body: Sequence[tuple[Instruction, Spread | None]], lanes: int) -> list[str]:
-        """The instructions as functions, cut up since LLVM's time grows faster than a function; the calls of them."""
+    def _parts(self, body: Sequence[tuple[Instruction, Spread | None]], lanes: int) -> list[Callable[[Register], str]]:
+        """The instructions as functions of T, cut up since LLVM's time grows faster than a function; the calls of them."""
         s = self.s
-        outside = s.lines, s.block, s.lanes, self.T, self.registers, self.blocks
-        calls = []
+        outside = s.lines, s.block, s.lanes, self.T
+        calls: list[Callable[[Register], str]] = []
         for start in range(0, len(body), _PART):
-            s.lines, s.block, s.lanes, self.T = [], "entry", lanes, "%T"
-            self.registers = s.let(f"udiv i64 %T, {self.W}")
-            self.blocks = s.let(f"udiv i64 %T, {self.unit}")
+            s.lines, s.block, s.lanes = [], "entry", lanes
+            self._of_size("%T")
             for i in body[start:start + _PART]:
                 self._emit(*i)
             name = f"@part{len(self.functions)}"
             self.functions.append("\n".join([f"define internal void {name}(ptr noalias %U, ptr noalias %V, i64 %T) {{",
                                              "entry:", *s.lines, "  ret void", "}"]))
-            calls.append(f"  call void {name}(ptr %U, ptr %V, i64 {outside[3]})")
-        s.lines, s.block, s.lanes, self.T, self.registers, self.blocks = outside
+            calls.append(f"  call void {name}(ptr %U, ptr %V, i64 {{}})".format)
+        s.lines, s.block, s.lanes, self.T = outside
         return calls
 
-    def _tile(self, t: Register, calls: Sequence[str]) -> None:
+    def _of_size(self, T: Register) -> None:
+        """From here on a tile has T examples."""
+        self.T = T
+        self.registers, self.blocks = [self.s.let(f"udiv i64 {T}, {n}") for n in (self.W, self.unit)]
+
+    def _tile(self, t: Register, parts: Sequence[Callable[[Register], str]]) -> None:
         s = self.s
         offset = s.let(f"mul nuw nsw i64 {t}, {self.T}")
-        self._transpose(offset)
-        s.lines += calls
         left = s.let(f"sub nsw i64 {self.B}, {offset}")
+        blocks = s.let(f"udiv i64 {s.at(self.unit - 1, (left, 1))}, {self.unit}")
+        enough = s.let(f"mul nuw nsw i64 {blocks}, {self.unit}")
+        last = s.let(f"icmp ult i64 {enough}, {self.T}")
+        self._of_size(s.let(f"select i1 {last}, i64 {enough}, i64 {self.T}"))
+        self._transpose(offset)
+        s.lines += [part(self.T) for part in parts]
         part = s.let(f"icmp ult i64 {left}, {self.T}")
         valid = s.let(f"select i1 {part}, i64 {left}, i64 {self.T}")
         totals = self.rolled.totals
