@@ -7,7 +7,6 @@ is as short as whole blocks allow, and repeats the batch's last example; those l
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +15,9 @@ import numpy as np
 from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine, by_first
 from .code import Code, Register, bits
 from .functions import applied
+from .native import Native
 
-__all__ = ["LoopProgram", "Native"]
+__all__ = ["LoopProgram"]
 
 _UNROLLED = 16        # a shorter sum is written out
 _PART = 20            # instructions in a function
@@ -30,20 +30,6 @@ def register_lanes() -> int:
     import llvmlite.binding as llvm
     features = llvm.get_host_cpu_features()
     return 8 if features.get("avx512f") else 4 if features.get("avx") else 2
-
-
-class Native:
-    """The machine code of a function `f` in LLVM assembly, which takes pointers. It runs without the interpreter's lock."""
-
-    def __init__(self, text: str, arguments: int) -> None:
-        import llvmlite.binding as llvm
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2)
-        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)   # which keeps the code alive
-        self.engine.finalize_object()
-        self.call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(self.engine.get_function_address("f"))
 
 
 class LoopProgram:
@@ -89,6 +75,7 @@ class LoopProgram:
             "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, ptr noalias %S, "
             f"ptr noalias readonly %sizes{given}) {{", "entry:", *s.lines, "  ret void", "}", ""])
         self.native = Native(self.source, 6 + len(self.widths))
+        self.s, self.functions = Code(self.W), []   # they have done their work
 
     # ---- the order of things
 

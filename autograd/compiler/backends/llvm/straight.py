@@ -60,6 +60,7 @@ class StraightProgram(LoopProgram):
         self._constants([(k, o) for k, o in sums if not program.varies[o]], [(k, o) for k, o in each if not program.varies[o]])
         s.declared |= self.declared
         self._compile()
+        del self.program
 
     def _pieces(self, lines: Sequence[int], varies: bool) -> list[str]:
         """Functions for the lines, in their order; what a later one or an output needs is given a row."""
