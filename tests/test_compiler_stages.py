@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from helpers import EFFORT
 
-from autograd import Value, compile, compile_function, logsumexp, relu, sin, tanh
+import autograd.primitives as p
+from autograd import PRIMITIVES, Primitive, Value, compile, compile_function, logsumexp, relu, sin, tanh
+from autograd.compiler import roll as stage_5
+from autograd.compiler.backends.llvm.code import Code
+from autograd.compiler.backends.llvm.functions import applied
+from autograd.compiler.backends.llvm.kernel import LLVMKernel
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
 from autograd.compiler.instructions import Apply, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread
@@ -364,6 +369,49 @@ def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: C
     found, true = f.value_and_grad(W, X), g.value_and_grad(W, X)
     assert np.isclose(found[0], true[0], rtol=1e-13)
     assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found[1], true[1], strict=True)])
+
+
+# ---- primitives of the same argument are computed together
+
+NUMBERS = [0.0, 5e-324, 1e-300, 1e-8, 0.3, math.pi / 4, 1.0, math.pi / 2, 2.5, 7.0, 20.0, 36.5, 100.0, 372.7, 709.7, 710.5,
+           746.0, 99999.0, 1e6, 1e22, 1e308, math.inf]
+POINTS = np.array([*NUMBERS, *[-x for x in NUMBERS], math.nan])
+
+
+@pytest.mark.parametrize("B, straight", [(len(POINTS), False), (len(POINTS), True), (None, True)])
+def test_primitives_together_give_what_each_gives_alone(B: int | None, straight: bool, require_tool: Callable[[str], None],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit: tanh and its slope, sin and cos, softplus and its slopes, …."""
+    require_tool("llvmlite")
+    monkeypatch.setenv("XIGRAD_CACHE", "0")   # what was made for the same program is of the other kind
+    if straight:
+        monkeypatch.setattr(stage_5, "_PACKS", 0)
+    rows = [op for op in PRIMITIVES.values() if op.builtin and op.arity == 1 and "gamma" not in op.name]
+
+    def numbers(ops: Sequence[Primitive]) -> Any:
+        x = Symbol("x")
+        with tracing():
+            outputs = [op(x) for op in ops]
+        kernel = LLVMKernel(simplify(outputs, [], [x], 0, lowered=True), [1], None, batched=B is not None)
+        assert kernel.rolled.irregular == straight
+        if B:
+            return kernel([], [POINTS[:, None]], B)[1]
+        return np.concatenate([kernel([], [np.array([[x]])], 1)[1] for x in POINTS], axis=1)
+    together = numbers(rows)
+    assert len(together) == len(rows) > 30
+    for op, found in zip(rows, together, strict=True):
+        alone = numbers([op])[0]
+        same = (found.view(np.int64) == alone.view(np.int64)) | (np.isnan(found) & np.isnan(alone))
+        assert same.all(), (op, POINTS[~same])
+
+
+@pytest.mark.parametrize("ops", [(p.tanh, p.sech2), (p.sin, p.cos), (p.softplus, p.sigmoid, p.logistic)], ids=str)
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_what_primitives_have_in_common_stands_once(ops: Sequence[Primitive], lanes: int) -> None:
+    def length(ops: Sequence[Primitive]) -> int:
+        applied(code := Code(lanes), ops, ["%x"])
+        return len(code.lines)
+    assert length(ops) < 0.8 * sum([length([op]) for op in ops])
 
 
 # ---- optimisers are graphs too

@@ -24,6 +24,7 @@ class Code:
         self.globals: list[str] = []
         self.declared: set[str] = set()
         self.block, self.count = "entry", 0
+        self.known: dict[str, Register] | None = None   # while formulas are written: what holds a text
 
     # ---- types, constants, loops
 
@@ -48,10 +49,15 @@ class Code:
         return "true" if self.lanes == 1 else "<" + ", ".join(["i1 true"] * self.lanes) + ">"
 
     def let(self, text: str) -> Register:
-        """A new register that holds `text`."""
+        """A register that holds `text`: a new one, unless formulas are written that have had it."""
+        if self.known and text in self.known:
+            return self.known[text]
         self.count += 1
-        self.lines.append(f"  %t{self.count} = {text}")
-        return f"%t{self.count}"
+        register = f"%t{self.count}"
+        self.lines.append(f"  {register} = {text}")
+        if self.known is not None:
+            self.known[text] = register
+        return register
 
     def number(self, x: float) -> str:
         """The number in every lane."""
