@@ -16,7 +16,7 @@ import autograd.primitives as p
 from autograd import PRIMITIVES, Primitive, Value, compile, compile_function, logsumexp, relu, sin, tanh
 from autograd.compiler import roll as stage_5
 from autograd.compiler.backends.llvm.code import Code
-from autograd.compiler.backends.llvm.functions import applied
+from autograd.compiler.backends.llvm.functions import applied_together
 from autograd.compiler.backends.llvm.kernel import LLVMKernel
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
@@ -409,7 +409,7 @@ def test_primitives_together_give_what_each_gives_alone(B: int | None, straight:
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_what_primitives_have_in_common_stands_once(ops: Sequence[Primitive], lanes: int) -> None:
     def length(ops: Sequence[Primitive]) -> int:
-        applied(code := Code(lanes), ops, ["%x"])
+        applied_together(code := Code(lanes), ops, ["%x"])
         return len(code.lines)
     assert length(ops) < 0.8 * sum([length([op]) for op in ops])
 

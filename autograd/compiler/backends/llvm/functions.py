@@ -16,7 +16,7 @@ from ....form import Call, Formula, UnreadableError, calls, expanded, is_conditi
 from ....primitive import Primitive
 from .code import Code, Register
 
-__all__ = ["applied", "llvm_rule"]
+__all__ = ["applied", "applied_together", "llvm_rule"]
 
 Rule = Callable[..., Register]
 RULES: dict[Primitive, Rule] = {}   # of users: a row → (code, *registers) → register
@@ -38,9 +38,13 @@ def llvm_rule(op: Primitive) -> Callable[[Rule], Rule]:
     return register
 
 
-def applied(s: Code, ops: Sequence[Primitive], xs: Sequence[Register]) -> list[Register]:
-    """op(*xs) of each as code, in which what several have in common stands once; NotImplementedError, with the function that is
-    missing, where there is none."""
+def applied(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
+    """op(*xs) as code; NotImplementedError, with the function that is missing, where there is none."""
+    return applied_together(s, [op], xs)[0]
+
+
+def applied_together(s: Code, ops: Sequence[Primitive], xs: Sequence[Register]) -> list[Register]:
+    """op(*xs) of each as code, in which what several have in common stands once."""
     s.known = {}
     found = [RULES[op](s, *xs) if op in RULES else _by_formula(s, op, xs) for op in ops]
     s.known = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine, by_first
 from .code import Code, Register, bits
-from .functions import applied
+from .functions import applied_together
 from .native import Native
 
 __all__ = ["LoopProgram"]
@@ -311,7 +311,7 @@ class LoopProgram:
         s.lanes = 1
 
     def _apply(self, *several: Apply) -> None:
-        self._rows(several, several[0].args, lambda xs: applied(self.s, [i.op for i in several], xs))
+        self._rows(several, several[0].args, lambda xs: applied_together(self.s, [i.op for i in several], xs))
 
     def _spread(self, i: Spread) -> None:
         self._rows([i], [(True, i.A)], lambda xs: xs)

@@ -13,7 +13,7 @@ import numpy as np
 from ....primitive import Primitive
 from ...program import Program
 from .code import Code, Register
-from .functions import applied
+from .functions import applied, applied_together
 from .loops import LoopProgram, register_lanes
 
 __all__ = ["StraightProgram"]
@@ -135,7 +135,7 @@ class StraightProgram(LoopProgram):
     def _call(self, s: Code, ops: tuple[Primitive, ...], xs: Sequence[Register]) -> list[Register]:
         """Primitives of the same arguments: one in place if it is short, else a call of the function that computes them."""
         if len(ops) == 1 and not self._is_long(ops[0], s.lanes, len(xs)):
-            return applied(s, ops, xs)
+            return [applied(s, ops[0], xs)]
         type_ = self._result(s, len(ops))
         y = s.let(f"call {type_} {self._function(ops, s.lanes, len(xs))}({', '.join([f'{s.type} {x}' for x in xs])})")
         return [y] if len(ops) == 1 else [s.let(f"extractvalue {type_} {y}, {k}") for k in range(len(ops))]
@@ -145,7 +145,7 @@ class StraightProgram(LoopProgram):
         key = op, lanes, n
         if key not in self.long:
             inner = Code(lanes)
-            applied(inner, [op], [f"%x{k}" for k in range(n)])
+            applied(inner, op, [f"%x{k}" for k in range(n)])
             self.long[key] = len(inner.lines) > _SHORT
         return self.long[key]
 
@@ -155,7 +155,7 @@ class StraightProgram(LoopProgram):
         if key not in self.defined:
             self.defined[key] = name = f"@row{len(self.defined)}"
             s = Code(lanes)
-            ys, type_ = applied(s, ops, [f"%x{k}" for k in range(n)]), self._result(s, len(ops))
+            ys, type_ = applied_together(s, ops, [f"%x{k}" for k in range(n)]), self._result(s, len(ops))
             y = ys[0] if len(ops) == 1 else "poison"
             for k, one in enumerate(ys if len(ops) > 1 else []):
                 y = s.let(f"insertvalue {type_} {y}, {s.type} {one}, {k}")
