@@ -55,7 +55,7 @@ class Code:
         self.count += 1
         register = f"%t{self.count}"
         self.lines.append(f"  {register} = {text}")
-        if self.known is not None:
+        if self.known is not None and not text.startswith("load"):   # memory may have changed
             self.known[text] = register
         return register
 
@@ -92,7 +92,9 @@ class Code:
         k = self.count
         self.lines += [f"  br i1 {condition}, label %Y{k}, label %E{k}", f"Y{k}:"]
         self.block = f"Y{k}"
+        known, self.known = self.known, None   # what is computed there is not known elsewhere
         body()
+        self.known = known
         self.lines += [f"  br label %E{k}", f"E{k}:"]
         self.block = f"E{k}"
 
