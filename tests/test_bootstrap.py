@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from commands import running
+
 from conftest import pytest_configure
 
 SOURCE = Path(__file__).with_name("__main__.py")

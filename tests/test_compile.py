@@ -906,7 +906,7 @@ def without_llvm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
             monkeypatch.setattr("llvmlite.__version__", "0.44.0")
         else:
             fails = Mock(side_effect=RuntimeError("LLVM IR\nparsing error"))
-            monkeypatch.setattr("autograd.compiler.backends.llvm.loops.Native", fails)
+            monkeypatch.setattr("autograd.compiler.backends.llvm.native.Native", fails)
     no_llvm.cache_clear()
     yield told
     no_llvm.cache_clear()

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from helpers import EFFORT
 
-from autograd import Value, compile, compile_function, relu, sin, tanh
+import autograd.primitives as p
+from autograd import PRIMITIVES, Primitive, Value, compile, compile_function, logsumexp, relu, sin, tanh
+from autograd.compiler import roll as stage_5
+from autograd.compiler.backends.llvm.code import Code
+from autograd.compiler.backends.llvm.functions import applied_together
+from autograd.compiler.backends.llvm.kernel import LLVMKernel
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
 from autograd.compiler.instructions import Apply, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread
@@ -110,6 +115,27 @@ def terms_of(forms: Forms, line: int) -> list[tuple[float, int, int]]:
 
 def close(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=1e-10, atol=1e-10))
+
+
+def softmax_program() -> Program:
+    """The cross-entropy of two hidden units and three classes, with its slopes."""
+    W, x, t = [Symbol(f"W{i}") for i in range(12)], [Symbol(f"x{i}") for i in range(3)], [Symbol(f"t{i}") for i in range(3)]
+    with tracing():
+        h = [tanh(sum([W[3 * j + i] * x[i] for i in range(3)])) for j in range(2)]
+        z = [W[6 + 2 * k] * h[0] + W[7 + 2 * k] * h[1] for k in range(3)]
+        L = logsumexp(*z) - sum([a * b for a, b in zip(t, z, strict=True)])
+    outputs = [L, *gradient({L: 1.0}, W, topological(L))]
+    return simplify(outputs, W, [*x, *t], len(outputs), lowered=True)
+
+
+# ---- simplify
+
+@pytest.mark.parametrize("name", [*PROGRAMS, "softmax"])
+def test_a_program_has_no_line_that_nothing_needs(name: int | str) -> None:
+    program = softmax_program() if name == "softmax" else program_of(name)
+    inputs = program.shared + program.varying
+    used = {*range(inputs), *program.outputs}.union(*program.args)
+    assert used == set(range(len(program.ops)))
 
 
 # ---- flatten and classify
@@ -326,6 +352,66 @@ def test_sums_are_set_whatever_was_in_memory(backend: str, B: int, monkeypatch: 
         for _ in range(2):   # again, on buffers that have been used
             found.append([*f(at, X), *np.ravel(g.value_and_grad(W, Z)[1])])
     assert np.allclose(found, found[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("tiles, more", [(0, 1), (1, -1), (1, 0), (1, 1), (1, 9), (2, -9), (2, 1), (3, 8)])
+def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: Callable[[str], None]) -> None:
+    require_tool("llvmlite")
+    w, x = [Value(0.0) for _ in range(30)], [Value(0.0) for _ in range(5)]
+    h = [tanh(sum([w[5 * j + i] * x[i] for i in range(5)], 0.0)) for j in range(6)]
+    f, g = [compile(sum([a * a for a in h], 0.0), [w, x], wrt=(0, 1), batch=1, reduce="sum", backend=name)
+            for name in ("llvm", "numpy")]
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=30)
+    f.value_and_grad(W, rng.normal(size=(1, 5)))
+    kernel: Any = f._last.kernel  # type: ignore[union-attr]
+    X = rng.normal(size=(tiles * kernel.most + more, 5))
+    found, true = f.value_and_grad(W, X), g.value_and_grad(W, X)
+    assert np.isclose(found[0], true[0], rtol=1e-13)
+    assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found[1], true[1], strict=True)])
+
+
+# ---- primitives of the same argument are computed together
+
+NUMBERS = [0.0, 5e-324, 1e-300, 1e-8, 0.3, math.pi / 4, 1.0, math.pi / 2, 2.5, 7.0, 20.0, 36.5, 100.0, 372.7, 709.7, 710.5,
+           746.0, 99999.0, 1e6, 1e22, 1e308, math.inf]
+POINTS = np.array([*NUMBERS, *[-x for x in NUMBERS], math.nan])
+
+
+@pytest.mark.parametrize("B, straight", [(len(POINTS), False), (len(POINTS), True), (None, True)])
+def test_primitives_together_give_what_each_gives_alone(B: int | None, straight: bool, require_tool: Callable[[str], None],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit: tanh and its slope, sin and cos, softplus and its slopes, …."""
+    require_tool("llvmlite")
+    monkeypatch.setenv("XIGRAD_CACHE", "0")   # what was made for the same program is of the other kind
+    if straight:
+        monkeypatch.setattr(stage_5, "_PACKS", 0)
+    rows = [op for op in PRIMITIVES.values() if op.builtin and op.arity == 1 and "gamma" not in op.name]
+
+    def numbers(ops: Sequence[Primitive]) -> Any:
+        x = Symbol("x")
+        with tracing():
+            outputs = [op(x) for op in ops]
+        kernel = LLVMKernel(simplify(outputs, [], [x], 0, lowered=True), [1], None, batched=B is not None)
+        assert kernel.rolled.irregular == straight
+        if B:
+            return kernel([], [POINTS[:, None]], B)[1]
+        return np.concatenate([kernel([], [np.array([[x]])], 1)[1] for x in POINTS], axis=1)
+    together = numbers(rows)
+    assert len(together) == len(rows) > 30
+    for op, found in zip(rows, together, strict=True):
+        alone = numbers([op])[0]
+        same = (found.view(np.int64) == alone.view(np.int64)) | (np.isnan(found) & np.isnan(alone))
+        assert same.all(), (op, POINTS[~same])
+
+
+@pytest.mark.parametrize("ops", [(p.tanh, p.sech2), (p.sin, p.cos), (p.softplus, p.sigmoid, p.logistic)], ids=str)
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_what_primitives_have_in_common_stands_once(ops: Sequence[Primitive], lanes: int) -> None:
+    def length(ops: Sequence[Primitive]) -> int:
+        applied_together(code := Code(lanes), ops, ["%x"])
+        return len(code.lines)
+    assert length(ops) < 0.8 * sum([length([op]) for op in ops])
 
 
 # ---- optimisers are graphs too

@@ -33,7 +33,7 @@ FLOORS = {
         "autograd.compiler.roll", "autograd.compiler.show", "autograd.compiler.backends",
         "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled", "autograd.compiler"],
     "its backends": [
-        "autograd.compiler.backends.chunks",
+        "autograd.compiler.backends.recent", "autograd.compiler.backends.chunks",
         "autograd.compiler.backends.python | autograd.compiler.backends.numpy | autograd.compiler.backends.llvm",
         "autograd.compiler.backends.choose"],
     "nn and its wings": ["nn.module", "nn.data", "nn.lectures", "nn.saving", "nn.training", "nn", "nn.command | nn.__main__"],

@@ -7,6 +7,7 @@ matrix product with r rows and c columns, a complete bipartite graph (a biclique
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,12 +18,17 @@ def row_ids(M: Array) -> Array:
     """A number for each row of M (k, m), the same for equal rows, in the order of the rows' first entries."""
     if M.shape[1] == 1:
         return np.unique(M[:, 0], return_inverse=True)[1].ravel()
-    weights = np.random.default_rng(2).integers(1, 2 ** 62, M.shape[1], np.int64) | 1
     with np.errstate(over="ignore"):
-        _, first, ids = np.unique((M * weights).sum(axis=1), return_index=True, return_inverse=True)
+        _, first, ids = np.unique(M @ _weights(M.shape[1]), return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.lexsort((first, M[first, 0]))] = np.arange(len(first))
     return rank[ids.ravel()]
+
+
+@lru_cache(64)
+def _weights(n: int) -> Array:
+    """Odd numbers at random, always the same."""
+    return np.random.default_rng(2).integers(1, 2 ** 62, n, np.int64) | 1
 
 
 def one_order(W: Array, H: Array) -> tuple[Array, Array]:

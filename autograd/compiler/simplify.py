@@ -37,7 +37,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     program = Program(len(shared), len(varying), sums)
     ops, args, varies, numbers, labels = program.ops, program.args, program.varies, program.numbers, program.labels
     lines: dict[Value, int] = {}
-    shares: list[int] = []   # lines that need only the sum of two, so that one of these may be needed no more
+    whole: set[int] = set()   # lines that are their own shift
     known: dict[Any, int] = {}   # of an operation on lines, a number, or the terms of a sum: its line
 
     def line(op: Primitive | None, of: tuple[int, ...], varying: bool) -> int:
@@ -73,6 +73,8 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             if i is None:
                 i = line(op, of, True in [varies[a] for a in of])
             known[key] = i
+            if op is neg and of[0] in whole:
+                vanishes(of[0])
         return i
 
     def summed(terms: Sequence[int]) -> int:
@@ -91,14 +93,18 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
 
     def unshifted(x: int) -> int:
         """The line of shift(x), which is x: and x − shift(x), which is there for its slope, is 0."""
-        minus = emit(neg, x)
-        known[(add, *sorted((x, minus)))] = number(0.0)
+        whole.add(x)
+        if (neg, x) in known:
+            vanishes(x)
         return x
+
+    def vanishes(x: int) -> None:
+        """From now on x + −x is 0."""
+        known[(add, *sorted((x, known[neg, x])))] = number(0.0)
 
     def written_out(op: Primitive, of: tuple[int, ...]) -> int:
         if op is share:
-            shares.append(emit(div, of[0], summed(of)))
-            return shares[-1]
+            return emit(div, of[0], summed(of))
         if op is shift:
             return unshifted(*of) if len(of) == 1 else line(op, of, True in [varies[a] for a in of])
         m = emit(shift, *of)
@@ -154,27 +160,32 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
     for v in (*shared, *varying):
         if v.label is not None:
             labels[lines[v]] = v.label
-    return _needed(program) if shares else program
+    return _needed(program)
 
 
 def _needed(program: Program) -> Program:
-    """The program without the lines that no output needs."""
+    """The program without the lines that no output needs: those of a sum that another one contains, say."""
     n, args = program.shared + program.varying, program.args
     needed = [True] * n + [False] * (len(args) - n)
-    path = [*program.outputs]
-    while path:
-        i = path.pop()
-        if not needed[i] or i < n:
-            needed[i] = True
-            path += args[i]
+    for i in program.outputs:
+        needed[i] = True
+    for i in range(len(args) - 1, n - 1, -1):   # arguments stand before results
+        if needed[i]:
+            for a in args[i]:
+                needed[a] = True
     if all(needed):
         return program
-    kept = [i for i, keep in enumerate(needed) if keep]
-    place = dict(zip(kept, range(len(kept)), strict=True))
-    return Program(program.shared, program.varying, program.sums, [program.ops[i] for i in kept],
-                   [tuple([place[a] for a in args[i]]) for i in kept], [program.varies[i] for i in kept],
-                   {place[i]: x for i, x in program.numbers.items() if i in place}, [place[i] for i in program.outputs],
-                   {place[i]: x for i, x in program.labels.items() if i in place})
+    first = needed.index(False)   # all before it stay where they are
+    kept = [i for i in range(first, len(args)) if needed[i]]
+    place = [*range(first), *[0] * (len(args) - first)]
+    for at, i in enumerate(kept, first):
+        place[i] = at
+    return Program(program.shared, program.varying, program.sums, program.ops[:first] + [program.ops[i] for i in kept],
+                   args[:first] + [(place[of[0]], place[of[1]]) if len(of) == 2 else tuple([place[a] for a in of])
+                                   for of in [args[i] for i in kept]],   # nearly all are two, which is twice as fast
+                   program.varies[:first] + [program.varies[i] for i in kept],
+                   {place[i]: x for i, x in program.numbers.items() if needed[i]}, [place[i] for i in program.outputs],
+                   {place[i]: x for i, x in program.labels.items() if needed[i]})
 
 
 def _of_numbers(op: Primitive, of: tuple[int, ...], numbers: dict[int, float], number: Callable[[float], int]) -> int | None:

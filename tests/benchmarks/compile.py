@@ -29,7 +29,7 @@ from time import perf_counter
 os.environ.update({   # read when the packages are imported
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NPROC": "1", "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"})   # else a second run would not compile
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "XIGRAD_CACHE": "0"})   # else a second run would not compile
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np

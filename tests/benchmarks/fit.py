@@ -23,12 +23,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
 os.environ.update({   # read when the packages are imported
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NPROC": "1", "JAX_PLATFORMS": "cpu",
-    "NUMBA_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"})
+    "NUMBA_NUM_THREADS": "1",
+    "XIGRAD_CACHE": (KEPT := TemporaryDirectory()).name,   # machine code of this run: the first model finds none
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"})
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np

@@ -38,8 +38,8 @@ def no_llvm() -> str:
     if tuple([int(part) for part in found.split(".")[:2] if part.isdecimal()]) < OLDEST:
         return f"{found} is installed"
     try:
-        from .llvm.loops import Native
-        smallest = Native("define void @f() {\n  ret void\n}\n", 0)   # to be kept until it was called
+        from .llvm.native import Native
+        smallest = Native("define void @f() {\n  ret void\n}\n", 0, anew=True)   # to be kept until it was called
         smallest.call()
     except Exception as error:
         return f"{found} is installed, and cannot compile ({' '.join(str(error).split())})"

@@ -11,15 +11,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..program import Program
+from .recent import Recent, key_of
+
+if TYPE_CHECKING:
+    from ..instructions import Rolled
 
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
 SHORT, LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
 MANY = 1 << 13    # sums
+_RECENT = Recent[tuple["Rolled", Any]](300_000)   # lines of all programs that were made last; their plans' lock guards it
 
 
 class Kernel(Protocol):
@@ -52,27 +58,40 @@ class ArrayKernel:
 
     def __init__(self, program: Program, widths: Sequence[int], threads: int | None, batched: bool,
                  limit: int = sys.maxsize) -> None:
-        from ..roll import roll
         start = perf_counter()
-        self.program, self.batched, self.widths = program, batched, widths
+        self.batched, self.widths, self.threads = batched, widths, threads or 1
         self.nodes, self.sums = len(program.ops), program.sums
         self.outputs = len(program.outputs) - self.sums
-        self.rolled = roll(program, regular=self.straight or self.nodes > limit)
-        if self.rolled.irregular and self.nodes > limit:
-            raise NotImplementedError(f"the program is irregular, and with {self.nodes} lines too long to compile unasked")
-        self.threads = threads or 1
-        self.lanes = max(64, _CHUNK // max(self.rolled.rows, 1) // 8 * 8)
-        self.make()
-        self.program = self.rolled.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
+        regular = self.straight or self.nodes > limit
+        key = type(self), key_of(program), batched, tuple(widths), regular
+        rolled, self.made = _RECENT.get(key, self.nodes, partial(self._rolled, program, regular, limit))
+        self.program = replace(program, ops=[], args=[], varies=[])   # the lines have done their work
+        self.rolled = replace(rolled, program=self.program)   # with labels of its own
+        self.lanes = max(64, _CHUNK // max(rolled.rows, 1) // 8 * 8)
+        self.ready()
         self.seconds = perf_counter() - start
+
+    def _rolled(self, program: Program, regular: bool, limit: int) -> tuple[Rolled, Any]:
+        """The instructions, and what runs them."""
+        from ..roll import roll
+        rolled = roll(program, regular)
+        if rolled.irregular and self.nodes > limit:
+            raise NotImplementedError(f"the program is irregular, and with {self.nodes} lines too long to compile unasked")
+        made = self.make(rolled)
+        rolled.program = replace(program, ops=[], args=[], varies=[], labels={})
+        return rolled, made
 
     @property
     def stats(self) -> dict[str, Any]:
         """What it costs; `bytes` are of the buffers that it keeps."""
         return {"nodes": self.nodes, **self.measures(), "seconds": self.seconds}
 
-    def make(self) -> None:
-        """Write or compile the program."""
+    def make(self, rolled: Rolled) -> Any:
+        """What runs the program: statements or machine code, on which no call writes."""
+        raise NotImplementedError
+
+    def ready(self) -> None:
+        """Take what was `made` into use."""
         raise NotImplementedError
 
     def measures(self) -> dict[str, Any]:

@@ -116,13 +116,12 @@ class NumpyProgram:
         if not merge:
             return name
         made = self.bound[name]
-        whole: list[Any] = []   # the copy and its view share one array
 
-        def copy(buffers: Buffers) -> Array:
-            whole[:] = [made(buffers)]
-            return whole[0]
+        def copy(buffers: Buffers) -> Array:   # it and its view are one array
+            buffers[name] = made(buffers)
+            return buffers[name]
         self.bound[name] = copy
-        return self._bind("v", lambda buffers: _merged(whole[0]))
+        return self._bind("v", lambda buffers: _merged(buffers[name]))
 
     def _column(self, shared: bool, index: Array, within: bool) -> str:
         """Rows as an operand of an instruction in U (`within`) or in V, where those of U need an axis more."""
@@ -462,9 +461,13 @@ def _called(i: Apply) -> str:
 class NumpyKernel(ArrayKernel):
     """Rolled, as numpy statements."""
 
-    def make(self) -> None:
+    def make(self, rolled: Rolled) -> Any:
         """Write the statements."""
-        self.numpy = NumpyProgram(self.rolled, self.widths)
+        return NumpyProgram(rolled, self.widths)
+
+    def ready(self) -> None:
+        """Their buffers are made for a size of chunk when it comes."""
+        self.numpy: NumpyProgram = self.made
         self.source = self.numpy.source
         self.free: dict[int, list[Any]] = {}   # size of a chunk → functions that no call is using
 

@@ -24,6 +24,7 @@ class Code:
         self.globals: list[str] = []
         self.declared: set[str] = set()
         self.block, self.count = "entry", 0
+        self.known: dict[str, Register] | None = None   # while formulas are written: what holds a text
 
     # ---- types, constants, loops
 
@@ -48,10 +49,15 @@ class Code:
         return "true" if self.lanes == 1 else "<" + ", ".join(["i1 true"] * self.lanes) + ">"
 
     def let(self, text: str) -> Register:
-        """A new register that holds `text`."""
+        """A register that holds `text`: a new one, unless formulas are written that have had it."""
+        if self.known and text in self.known:
+            return self.known[text]
         self.count += 1
-        self.lines.append(f"  %t{self.count} = {text}")
-        return f"%t{self.count}"
+        register = f"%t{self.count}"
+        self.lines.append(f"  {register} = {text}")
+        if self.known is not None and not text.startswith("load"):   # memory may have changed
+            self.known[text] = register
+        return register
 
     def number(self, x: float) -> str:
         """The number in every lane."""
@@ -86,7 +92,9 @@ class Code:
         k = self.count
         self.lines += [f"  br i1 {condition}, label %Y{k}, label %E{k}", f"Y{k}:"]
         self.block = f"Y{k}"
+        known, self.known = self.known, None   # what is computed there is not known elsewhere
         body()
+        self.known = known
         self.lines += [f"  br label %E{k}", f"E{k}:"]
         self.block = f"E{k}"
 

@@ -16,7 +16,7 @@ from ....form import Call, Formula, UnreadableError, calls, expanded, is_conditi
 from ....primitive import Primitive
 from .code import Code, Register
 
-__all__ = ["applied", "llvm_rule"]
+__all__ = ["applied", "applied_together", "llvm_rule"]
 
 Rule = Callable[..., Register]
 RULES: dict[Primitive, Rule] = {}   # of users: a row → (code, *registers) → register
@@ -40,8 +40,18 @@ def llvm_rule(op: Primitive) -> Callable[[Rule], Rule]:
 
 def applied(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
     """op(*xs) as code; NotImplementedError, with the function that is missing, where there is none."""
-    if op in RULES:
-        return RULES[op](s, *xs)
+    return applied_together(s, [op], xs)[0]
+
+
+def applied_together(s: Code, ops: Sequence[Primitive], xs: Sequence[Register]) -> list[Register]:
+    """op(*xs) of each as code, in which what several have in common stands once."""
+    s.known = {}
+    found = [RULES[op](s, *xs) if op in RULES else _by_formula(s, op, xs) for op in ops]
+    s.known = None
+    return found
+
+
+def _by_formula(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
     ready: list[Register] = list(xs)
     for leaf, operands in _lines(op, len(xs)):
         ready.append(leaf(s, *[operand(s, ready) for operand in operands]))
@@ -103,21 +113,22 @@ def _clamped(s: Code, x: Register, low: float, high: float) -> Register:
     return s.call("minnum", s.call("maxnum", x, s.number(low)), s.number(high))
 
 
-def _exp(s: Code, x: Register) -> Register:
+def _exponential(s: Code, x: Register) -> tuple[Register, Register, Register, Register]:
+    """(n, p, 2ⁿ, eˣ) with eˣ = 2ⁿ·(1 + p), of an x that is no nan: what exp and expm1 of it have in common."""
     n, r = _reduced(s, _clamped(s, x, -746.0, 710.0))
-    p = s.polynomial(r, *[1 / math.factorial(j) for j in range(14)])
+    p = s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r)   # eʳ − 1
     low, high = _powers_of_2(s, n)
-    y = s.op("fmul", s.op("fmul", p, low), high)
+    return n, p, s.op("fmul", low, high), s.op("fmul", s.op("fmul", s.op("fadd", p, s.number(1.0)), low), high)
+
+
+def _exp(s: Code, x: Register) -> Register:
+    *_, y = _exponential(s, x)
     return s.select(s.compare("uno", x, x), x, y)
 
 
 def _expm1(s: Code, x: Register) -> Register:
-    n, r = _reduced(s, _clamped(s, x, -60.0, 710.0))
-    p = s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r)
-    low, high = _powers_of_2(s, n)
-    small = s.op("fmul", low, high)   # 2ⁿ, unless n = 1024
-    y = s.op("fadd", s.op("fmul", p, small), s.op("fsub", small, s.number(1.0)))
-    large = s.op("fmul", s.op("fmul", s.op("fadd", p, s.number(1.0)), low), high)
+    n, p, power, large = _exponential(s, x)   # 2ⁿ, unless n = 1024
+    y = s.op("fadd", s.op("fmul", p, power), s.op("fsub", power, s.number(1.0)))
     y = s.select(s.compare("ogt", n, s.number(60.0)), large, y)
     y = s.select(s.compare("oeq", x, s.number(0.0)), x, y)
     return s.select(s.compare("uno", x, x), x, y)
@@ -153,8 +164,7 @@ def _log1p(s: Code, x: Register) -> Register:
 
 
 def _tanh(s: Code, x: Register) -> Register:
-    size = s.call("fabs", x)
-    e = _expm1(s, s.op("fmul", s.call("minnum", size, s.number(30.0)), s.number(-2.0)))
+    e = _expm1(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))   # sech2 has the exponential of the same
     y = s.op("fdiv", s.negated(e), s.op("fadd", e, s.number(2.0)))
     return s.select(s.compare("uno", x, x), x, s.call("copysign", y, x))
 
@@ -174,10 +184,12 @@ def _sine(s: Code, x: Register, quarter: int, name: str) -> Register:
     sine = s.fma(s.op("fmul", r, z), s.polynomial(z, *_SIN), r)
     cosine = s.fma(s.op("fmul", z, z), s.polynomial(z, *_COS), s.fma(z, s.number(-0.5), s.number(1.0)))
     i = s.let(f"add {s.ints} " + s.let(f"fptosi {s.type} {_clamped(s, n, -1e6, 1e6)} to {s.ints}") + f", {s.integer(quarter)}")
-    odd = s.let(f"icmp ne {s.ints} {s.let(f'and {s.ints} {i}, {s.integer(1)}')}, {s.integer(0)}")
-    below = s.let(f"icmp ne {s.ints} {s.let(f'and {s.ints} {i}, {s.integer(2)}')}, {s.integer(0)}")
-    y = s.select(odd, cosine, sine)
-    y = s.select(below, s.negated(y), y)
+    odd, below = [s.let(f"and {s.ints} {i}, {s.integer(bit)}") for bit in (1, 2)]
+    odd = s.let(f"bitcast {s.ints} {s.let(f'shl {s.ints} {odd}, {s.integer(62)}')} to {s.type}")   # 2 or 0
+    y = s.select(s.compare("une", odd, s.number(0.0)), cosine, sine)   # of a condition on integers LLVM makes a branch
+    sign = s.let(f"shl {s.ints} {below}, {s.integer(62)}")
+    y = s.let(f"xor {s.ints} {s.let(f'bitcast {s.type} {y} to {s.ints}')}, {sign}")
+    y = s.let(f"bitcast {s.ints} {y} to {s.type}")
     if name == "sin":
         y = s.select(s.compare("oeq", x, s.number(0.0)), x, y)   # sin −0 is −0
     # far from 0 the reduction needs more digits of π: the C library has them
@@ -190,7 +202,9 @@ def _sine(s: Code, x: Register, quarter: int, name: str) -> Register:
     s.count += 1
     k, before = s.count, s.block
     s.lines += [f"  br i1 {every}, label %E{k}, label %F{k}", f"F{k}:"]
+    known, s.known = s.known, None   # what is computed there is not known elsewhere
     far = s.scalar(name, [x])
+    s.known = known
     s.lines += [f"  br label %E{k}", f"E{k}:"]
     s.block = f"E{k}"
     return s.let(f"phi {s.type} [{y}, %{before}], [{far}, %F{k}]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...instructions import Rolled
 from ..chunks import MANY, ArrayKernel
 
 _WIDEST = 104      # examples in a tile, at most
@@ -16,17 +17,19 @@ class LLVMKernel(ArrayKernel):
 
     straight = True
 
-    def make(self) -> None:
+    def make(self, rolled: Rolled) -> Any:
         """Compile."""
-        self.lanes, rolled = 1024, self.rolled
         if rolled.irregular:
             from .straight import StraightProgram
-            self.loops: Any = StraightProgram(self.program, self.widths, self.batched)
-            self.most = self.loops.unit
-        else:
-            from .loops import LoopProgram
-            self.loops = LoopProgram(rolled, self.widths)
-            unit = self.loops.unit
+            return StraightProgram(rolled.program, self.widths, self.batched)
+        from .loops import LoopProgram
+        return LoopProgram(rolled, self.widths)
+
+    def ready(self) -> None:
+        """How many examples are a tile, and the buffers."""
+        self.lanes, self.loops, rolled = 1024, self.made, self.rolled
+        unit = self.most = self.loops.unit
+        if not rolled.irregular:
             fit = max(_TILE // (8 * max(rolled.rows, 1)) // unit, 2)
             if rolled.rows_shared > _TILE >> 3:   # over so many weights it should pass seldom
                 fit = _WIDEST

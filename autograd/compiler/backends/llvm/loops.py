@@ -2,12 +2,11 @@
 
 A tile is T examples. Its arguments are transposed into V (rows of T numbers), the instructions run on V, and what is summed
 over the batch is added to G, which the first tile sets. Matrix products keep a block of results in registers. The last tile
-repeats the batch's last example; those lanes are set to 0 before anything is summed.
+is as short as whole blocks allow, and repeats the batch's last example; those lanes are set to 0 before anything is summed.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from ...instructions import Apply, Array, Instruction, Linear, MatMul, Outer, Products, Rolled, RowSum, Spread, affine, by_first
 from .code import Code, Register, bits
-from .functions import applied
+from .functions import applied_together
+from .native import Native
 
 __all__ = ["LoopProgram", "Native"]
 
@@ -23,6 +23,7 @@ _UNROLLED = 16        # a shorter sum is written out
 _PART = 20            # instructions in a function
 _DEPTH = 256          # terms of a matrix product that stay in the cache while all its rows are computed
 Index = Callable[..., str]
+Values = Callable[[list[Register]], list[Register]]   # of the arguments of a row
 
 
 def register_lanes() -> int:
@@ -30,20 +31,6 @@ def register_lanes() -> int:
     import llvmlite.binding as llvm
     features = llvm.get_host_cpu_features()
     return 8 if features.get("avx512f") else 4 if features.get("avx") else 2
-
-
-class Native:
-    """The machine code of a function `f` in LLVM assembly, which takes pointers. It runs without the interpreter's lock."""
-
-    def __init__(self, text: str, arguments: int) -> None:
-        import llvmlite.binding as llvm
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2)
-        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)   # which keeps the code alive
-        self.engine.finalize_object()
-        self.call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(self.engine.get_function_address("f"))
 
 
 class LoopProgram:
@@ -63,12 +50,10 @@ class LoopProgram:
         self.s = s = Code(W)
         body = self._fused(rolled.body)
         self.T, tiles = self._sizes()
-        self.registers = s.let(f"udiv i64 {self.T}, {W}")
-        self.blocks = s.let(f"udiv i64 {self.T}, {self.unit}")
         self.functions: list[str] = []
-        s.lines += self._parts([i for i in body if i[0].shared], 1)
-        calls = self._parts([i for i in body if not i[0].shared], W)
-        s.loop(tiles, lambda t, _: self._tile(t, calls))
+        s.lines += [part(self.T) for part in self._parts([i for i in body if i[0].shared], 1)]
+        parts = self._parts([i for i in body if not i[0].shared], W)
+        s.loop(tiles, lambda t, _: self._tile(t, parts))
         self._after()
         self._compile()
 
@@ -91,52 +76,67 @@ class LoopProgram:
             "define void @f(ptr noalias %U, ptr noalias %V, ptr noalias %G, ptr noalias %E, ptr noalias %S, "
             f"ptr noalias readonly %sizes{given}) {{", "entry:", *s.lines, "  ret void", "}", ""])
         self.native = Native(self.source, 6 + len(self.widths))
+        self.s, self.functions = Code(self.W), []   # they have done their work
 
     # ---- the order of things
 
     @staticmethod
-    def _fused(body: Sequence[Instruction]) -> list[tuple[Instruction, Spread | None]]:
-        """Each instruction, a matrix product together with the bias that is added to its rows."""
-        found: list[tuple[Instruction, Spread | None]] = []
+    def _fused(body: Sequence[Instruction]) -> list[list[Instruction]]:
+        """Instructions that are done together: a matrix product and the bias that is added to its rows; primitives of the same
+        rows, as tanh and its slope, which have most of their work in common."""
+        found: list[list[Instruction]] = []
+        of_rows: dict[object, list[Instruction]] = {}   # primitives by their arguments
         for i in body:
-            before = found[-1] if found else None
-            if (isinstance(i, Spread) and before and isinstance(before[0], MatMul) and before[1] is None
+            before = found[-1] if found else []
+            if isinstance(i, Apply):
+                key = i.shared, *[(shared, index.tobytes()) for shared, index in i.args]
+                if key in of_rows:
+                    of_rows[key].append(i)
+                    continue
+                of_rows[key] = [i]
+                found.append(of_rows[key])
+            elif (isinstance(i, Spread) and len(before) == 1 and isinstance(before[0], MatMul)
                     and (before[0].start, before[0].size, before[0].shared) == (i.start, i.size, i.shared)):
-                found[-1] = before[0], i
+                before.append(i)
             else:
-                found.append((i, None))
+                found.append([i])
         return found
 
-    def _emit(self, i: Instruction, bias: Spread | None) -> None:
-        if isinstance(i, MatMul):
-            self._matmul(i, bias)
-        else:
-            getattr(self, f"_{type(i).__name__.lower()}")(i)
+    def _emit(self, together: Sequence[Instruction]) -> None:
+        getattr(self, f"_{type(together[0]).__name__.lower()}")(*together)
 
-    def _parts(self, body: Sequence[tuple[Instruction, Spread | None]], lanes: int) -> list[str]:
-        """The instructions as functions, cut up since LLVM's time grows faster than a function; the calls of them."""
+    def _parts(self, body: Sequence[Sequence[Instruction]], lanes: int) -> list[Callable[[Register], str]]:
+        """The instructions as functions of T, cut up since LLVM's time grows faster than a function; the calls of them."""
         s = self.s
-        outside = s.lines, s.block, s.lanes, self.T, self.registers, self.blocks
-        calls = []
+        outside = s.lines, s.block, s.lanes, self.T
+        calls: list[Callable[[Register], str]] = []
         for start in range(0, len(body), _PART):
-            s.lines, s.block, s.lanes, self.T = [], "entry", lanes, "%T"
-            self.registers = s.let(f"udiv i64 %T, {self.W}")
-            self.blocks = s.let(f"udiv i64 %T, {self.unit}")
+            s.lines, s.block, s.lanes = [], "entry", lanes
+            self._of_size("%T")
             for i in body[start:start + _PART]:
-                self._emit(*i)
+                self._emit(i)
             name = f"@part{len(self.functions)}"
             self.functions.append("\n".join([f"define internal void {name}(ptr noalias %U, ptr noalias %V, i64 %T) {{",
                                              "entry:", *s.lines, "  ret void", "}"]))
-            calls.append(f"  call void {name}(ptr %U, ptr %V, i64 {outside[3]})")
-        s.lines, s.block, s.lanes, self.T, self.registers, self.blocks = outside
+            calls.append(f"  call void {name}(ptr %U, ptr %V, i64 {{}})".format)
+        s.lines, s.block, s.lanes, self.T = outside
         return calls
 
-    def _tile(self, t: Register, calls: Sequence[str]) -> None:
+    def _of_size(self, T: Register) -> None:
+        """From here on a tile has T examples."""
+        self.T = T
+        self.registers, self.blocks = [self.s.let(f"udiv i64 {T}, {n}") for n in (self.W, self.unit)]
+
+    def _tile(self, t: Register, parts: Sequence[Callable[[Register], str]]) -> None:
         s = self.s
         offset = s.let(f"mul nuw nsw i64 {t}, {self.T}")
-        self._transpose(offset)
-        s.lines += calls
         left = s.let(f"sub nsw i64 {self.B}, {offset}")
+        blocks = s.let(f"udiv i64 {s.at(self.unit - 1, (left, 1))}, {self.unit}")
+        enough = s.let(f"mul nuw nsw i64 {blocks}, {self.unit}")
+        last = s.let(f"icmp ult i64 {enough}, {self.T}")
+        self._of_size(s.let(f"select i1 {last}, i64 {enough}, i64 {self.T}"))
+        self._transpose(offset)
+        s.lines += [part(self.T) for part in parts]
         part = s.let(f"icmp ult i64 {left}, {self.T}")
         valid = s.let(f"select i1 {part}, i64 {left}, i64 {self.T}")
         totals = self.rolled.totals
@@ -267,53 +267,54 @@ class LoopProgram:
 
     # ---- instructions row by row
 
-    def _rows(self, i: Instruction, args: Sequence[tuple[bool, Array]], value: Callable[[list[Register]], Register]) -> None:
-        """Row after row: what is there (unless it is set first) plus the value of the arguments."""
-        s = self.s
+    def _rows(self, outs: Sequence[Instruction], args: Sequence[tuple[bool, Array]], values: Values) -> None:
+        """Row after row of each: what is there (unless it is set first) plus the value of the arguments."""
+        s, i = self.s, outs[0]
         found = [affine(index) for _, index in args]
         if i.shared and i.size >= self.W and all([f and f[1] in ([0], [1]) for f in found]):
-            self._along(i, [(f[0], f[1][0]) for f in found if f], value)
+            self._along(outs, [(f[0], f[1][0]) for f in found if f], values)
             return
         refs = [(shared, self._ref(index)) for shared, index in args]
 
         def row(r: Register, _: Any) -> None:
             at = [(shared, ref(r)) for shared, ref in refs]
-            out = s.at(i.start, (r, 1))
+            places = [s.at(out.start, (r, 1)) for out in outs]
             if i.shared:
-                x = value([s.load("%U", place) for _, place in at])
-                s.store(x if i.first else s.op("fadd", s.load("%U", out), x), "%U", out)
+                self._put(outs, values([s.load("%U", place) for _, place in at]), "%U", places)
                 return
             fixed = {q: s.spread("%U", place) for q, (shared, place) in enumerate(at) if shared}
             starts = {q: s.at(0, (place, self.T)) for q, (shared, place) in enumerate(at) if not shared}
-            to = s.at(0, (out, self.T))
+            to = [s.at(0, (place, self.T)) for place in places]
 
             def lane(v: Register, _: Any) -> None:
-                x = value([fixed[q] if q in fixed else s.load("%V", s.at(0, (starts[q], 1), (v, self.W)))
-                           for q in range(len(at))])
-                place = s.at(0, (to, 1), (v, self.W))
-                s.store(x if i.first else s.op("fadd", s.load("%V", place), x), "%V", place)
+                xs = values([fixed[q] if q in fixed else s.load("%V", s.at(0, (starts[q], 1), (v, self.W)))
+                             for q in range(len(at))])
+                self._put(outs, xs, "%V", [s.at(0, (place, 1), (v, self.W)) for place in to])
             s.loop(self.registers, lane)
         s.loop(i.size, row)
 
-    def _along(self, i: Instruction, args: Sequence[tuple[int, int]], value: Callable[[list[Register]], Register]) -> None:
+    def _put(self, outs: Sequence[Instruction], xs: Sequence[Register], base: Register, places: Sequence[str]) -> None:
+        for out, x, place in zip(outs, xs, places, strict=True):
+            self.s.store(x if out.first else self.s.op("fadd", self.s.load(base, place), x), base, place)
+
+    def _along(self, outs: Sequence[Instruction], args: Sequence[tuple[int, int]], values: Values) -> None:
         """Rows of U that lie side by side, a register of them at a time."""
-        s = self.s
+        s, i = self.s, outs[0]
         for lanes, first, count in ((self.W, 0, i.size // self.W), (1, i.size // self.W * self.W, i.size % self.W)):
             def run(r: Register, _: Any, lanes: int = lanes, first: int = first) -> None:
                 place = s.at(first, (r, lanes))
                 xs = [s.load("%U", s.at(start, (place, 1))) if stride else s.spread("%U", str(start)) for start, stride in args]
-                x, out = value(xs), s.at(i.start, (place, 1))
-                s.store(x if i.first else s.op("fadd", s.load("%U", out), x), "%U", out)
+                self._put(outs, values(xs), "%U", [s.at(out.start, (place, 1)) for out in outs])
             if count:
                 s.lanes = lanes
                 s.loop(count, run)
         s.lanes = 1
 
-    def _apply(self, i: Apply) -> None:
-        self._rows(i, i.args, lambda xs: applied(self.s, i.op, xs))
+    def _apply(self, *several: Apply) -> None:
+        self._rows(several, several[0].args, lambda xs: applied_together(self.s, [i.op for i in several], xs))
 
     def _spread(self, i: Spread) -> None:
-        self._rows(i, [(True, i.A)], lambda xs: xs[0])
+        self._rows([i], [(True, i.A)], lambda xs: xs)
 
     def _products(self, i: Products) -> None:
         self._sum(i, i.C, i.A, i.B)
@@ -333,13 +334,13 @@ class LoopProgram:
             if B is not None:
                 columns += [(i.shared, B[:, j]) for j in range(m)]
 
-            def value(xs: list[Register]) -> Register:
+            def value(xs: list[Register]) -> list[Register]:
                 total = ""
                 for j in range(m):
                     x = term(float(C[j]), [xs[j]] if B is None else [xs[j], xs[m + j]])
                     total = s.op("fadd", total, x) if total else x
-                return total
-            self._rows(i, columns, value)
+                return [total]
+            self._rows([i], columns, value)
             return
         refs, factor = [self._ref(x) for x in (A, B) if x is not None], self._factors(C)
         space = "%U" if i.shared else "%V"
@@ -395,7 +396,7 @@ class LoopProgram:
         runs = [(0, size + 1, larger), (larger * (size + 1), size, blocks - larger)]
         return [run for run in runs if run[2]]
 
-    def _matmul(self, i: MatMul, bias: Spread | None) -> None:
+    def _matmul(self, i: MatMul, bias: Spread | None = None) -> None:
         s, (g, r, m), c = self.s, i.W.shape, i.H.shape[2]
         w, h = self._ref(i.W), self._ref(i.H)
         spread = self._ref(bias.A.reshape(g, r, c)) if bias else None

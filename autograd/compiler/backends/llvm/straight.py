@@ -13,7 +13,7 @@ import numpy as np
 from ....primitive import Primitive
 from ...program import Program
 from .code import Code, Register
-from .functions import applied
+from .functions import applied, applied_together
 from .loops import LoopProgram, register_lanes
 
 __all__ = ["StraightProgram"]
@@ -29,7 +29,8 @@ class StraightProgram(LoopProgram):
         self.program, self.widths = program, list(widths)
         self.W = self.unit = register_lanes() if batched else 1
         self.scratch, self.numbers = 0, []
-        self.defined: dict[tuple[Primitive, int, int], str] = {}
+        self.defined: dict[tuple[tuple[Primitive, ...], int, int], str] = {}   # functions of primitives, lanes and arguments
+        self.long: dict[tuple[Primitive, int, int], bool] = {}
         self.functions: list[str] = []
         self.declared: set[str] = set()
         self.rows_shared, self.rows = program.shared, program.varying
@@ -60,24 +61,32 @@ class StraightProgram(LoopProgram):
         self._constants([(k, o) for k, o in sums if not program.varies[o]], [(k, o) for k, o in each if not program.varies[o]])
         s.declared |= self.declared
         self._compile()
+        del self.program
 
     def _pieces(self, lines: Sequence[int], varies: bool) -> list[str]:
         """Functions for the lines, in their order; what a later one or an output needs is given a row."""
         program, outputs = self.program, set(self.program.outputs)
+        pieces: list[list[list[int]]] = []
+        lanes, left = self.W if varies else 1, 0
+        for together in self._together(lines, lanes):
+            if left <= 0:
+                pieces.append([])
+                left = _PIECE
+            pieces[-1].append(together)
+            left -= len(together)
         last: dict[int, int] = {}   # of a line, the last piece that needs it
-        for at, i in enumerate(lines):
-            for a in program.args[i]:
-                last[a] = at // _PIECE
+        for piece, groups in enumerate(pieces):
+            last |= {a: piece for together in groups for i in together for a in program.args[i]}
         free: list[int] = []
         names = []
-        for piece in range(-(-len(lines) // _PIECE)):
-            mine = lines[piece * _PIECE:(piece + 1) * _PIECE]
-            s = Code(self.W if varies else 1)
+        for piece, groups in enumerate(pieces):
+            mine = [i for together in groups for i in together]
+            s = Code(lanes)
             known: dict[int, Register] = {}
-            for i in mine:
-                op = program.ops[i]
-                assert op is not None
-                known[i] = self._call(s, op, [self._value(s, a, known) for a in program.args[i]])
+            for together in groups:
+                xs = [self._value(s, a, known) for a in program.args[together[0]]]
+                ops = tuple([op for i in together if (op := program.ops[i])])
+                known |= zip(together, self._call(s, ops, xs), strict=True)
             for i in mine:
                 if i in outputs or last.get(i, -1) > piece or not varies:
                     self.place[i] = free.pop() if free and varies else self._row(varies)
@@ -91,6 +100,22 @@ class StraightProgram(LoopProgram):
                                              *s.lines, "  ret void", "}"]))
             names.append(name)
         return names
+
+    def _together(self, lines: Sequence[int], lanes: int) -> list[list[int]]:
+        """The lines in order, but those that call a function at once where others call one of the same arguments: as tanh and
+        its slope, they may have most of their work in common."""
+        found: list[list[int]] = []
+        calls: dict[tuple[int, ...], list[int]] = {}   # of arguments
+        for i in lines:
+            op, of = self.program.ops[i], self.program.args[i]
+            if not (op and self._is_long(op, lanes, len(of))):
+                found.append([i])
+            elif of in calls:
+                calls[of].append(i)
+            else:
+                calls[of] = [i]
+                found.append(calls[of])
+        return found
 
     def _row(self, varies: bool) -> int:
         if varies:
@@ -107,21 +132,43 @@ class StraightProgram(LoopProgram):
             known[i] = (s.load("%V", str(self.place[i] * s.lanes)) if program.varies[i] else s.spread("%U", str(self.place[i])))
         return known[i]
 
-    def _call(self, s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
-        """A primitive: in place if it is short, else a call of the function that computes it."""
-        key = op, s.lanes, len(xs)
+    def _call(self, s: Code, ops: tuple[Primitive, ...], xs: Sequence[Register]) -> list[Register]:
+        """Primitives of the same arguments: one in place if it is short, else a call of the function that computes them."""
+        if len(ops) == 1 and not self._is_long(ops[0], s.lanes, len(xs)):
+            return [applied(s, ops[0], xs)]
+        type_ = self._result(s, len(ops))
+        y = s.let(f"call {type_} {self._function(ops, s.lanes, len(xs))}({', '.join([f'{s.type} {x}' for x in xs])})")
+        return [y] if len(ops) == 1 else [s.let(f"extractvalue {type_} {y}, {k}") for k in range(len(ops))]
+
+    def _is_long(self, op: Primitive, lanes: int, n: int) -> bool:
+        """Whether a primitive of n arguments is more than a few instructions."""
+        key = op, lanes, n
+        if key not in self.long:
+            inner = Code(lanes)
+            applied(inner, op, [f"%x{k}" for k in range(n)])
+            self.long[key] = len(inner.lines) > _SHORT
+        return self.long[key]
+
+    def _function(self, ops: tuple[Primitive, ...], lanes: int, n: int) -> str:
+        """The name of the function of n arguments that computes the primitives."""
+        key = ops, lanes, n
         if key not in self.defined:
-            inner = Code(s.lanes)
-            y = applied(inner, op, [f"%x{k}" for k in range(len(xs))])
-            self.defined[key] = f"@row{len(self.defined)}" if len(inner.lines) > _SHORT else ""
-            if self.defined[key]:
-                given = ", ".join([f"{s.type} %x{k}" for k in range(len(xs))])
-                self.functions.append("\n".join([f"define internal {s.type} {self.defined[key]}({given}) noinline {{", "entry:",
-                                                 *inner.lines, f"  ret {s.type} {y}", "}"]))
-                self.declared |= inner.declared
-        if not self.defined[key]:
-            return applied(s, op, xs)
-        return s.let(f"call {s.type} {self.defined[key]}({', '.join([f'{s.type} {x}' for x in xs])})")
+            self.defined[key] = name = f"@row{len(self.defined)}"
+            s = Code(lanes)
+            ys, type_ = applied_together(s, ops, [f"%x{k}" for k in range(n)]), self._result(s, len(ops))
+            y = ys[0] if len(ops) == 1 else "poison"
+            for k, one in enumerate(ys if len(ops) > 1 else []):
+                y = s.let(f"insertvalue {type_} {y}, {s.type} {one}, {k}")
+            given = ", ".join([f"{s.type} %x{k}" for k in range(n)])
+            self.functions.append("\n".join([f"define internal {type_} {name}({given}) noinline {{", "entry:", *s.lines,
+                                             f"  ret {type_} {y}", "}"]))
+            self.declared |= s.declared
+        return self.defined[key]
+
+    @staticmethod
+    def _result(s: Code, n: int) -> str:
+        """The type of what a function gives, a value or several."""
+        return s.type if n == 1 else f"{{{', '.join([s.type] * n)}}}"
 
     def _one(self, t: Register, pieces: Sequence[str], totals: Sequence[tuple[int, int]], first: int,
              each: Sequence[tuple[int, int]]) -> None:
