@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd import Value
 from autograd.compiler import TraceError
+from autograd.compiler.descent import Epochs
 from autograd.conversion import bounded
 
 from ..checks import not_negative, whole
@@ -111,26 +112,37 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
 
     seen = bool(state.callbacks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
 
+    def record(run: Epochs, first: int, lr: float) -> None:
+        """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
+        while (k := state.epoch - first) < run.place[0]:
+            row = {"epoch": state.epoch + 1, "loss": float(run.totals[k]) / run.n, "lr": lr}
+            row |= evaluate(model, None, trained, metric, compiled=graph)
+            row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
+            if isinstance(state.schedule, ReduceLROnPlateau):
+                state.schedule.step(row.get("val_loss", row["loss"]))
+            elif state.schedule:
+                state.schedule.step()
+            state.epoch += 1
+            state.history.rows.append(row)
+            show(row)
+            state.tell("on_epoch_end")
+
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
+        run, first, lr = Epochs(train, size, 0), state.epoch, made.lr
         try:
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
-                lr = made.lr
-                row = {"epoch": state.epoch + 1, "loss": _epoch(state, descent, train, size, shuffle, seen), "lr": lr}
-                row |= evaluate(model, None, trained, metric, compiled=graph)
-                row |= {f"val_{name}": x for name, x in
-                        evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
-                if isinstance(state.schedule, ReduceLROnPlateau):
-                    state.schedule.step(row.get("val_loss", row["loss"]))
-                elif state.schedule:
-                    state.schedule.step()
-                state.epoch += 1
-                state.history.rows.append(row)
-                show(row)
-                state.tell("on_epoch_end")
+                many = 1 if seen or state.schedule else min(descent.ahead(len(train), size), state.epochs - state.epoch)
+                run, first, lr = Epochs(_order(state, train, size, shuffle, many), size, many), state.epoch, made.lr
+                _train(state, descent, run)
+                if seen:
+                    descent.end()
+                record(run, first, lr)
             descent.end()
         except KeyboardInterrupt:
             descent.end()   # which the interrupt may have met
+            if not seen:
+                record(run, first, lr)
             state.history.interrupted = True
         except BaseException:
             descent.end()
@@ -139,25 +151,27 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     return state.history
 
 
-def _epoch(state: TrainingState, descent: EagerDescent | CompiledDescent, train: Array, size: int, shuffle: bool,
-           seen: bool) -> float:
-    """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
-    n, total = len(train), 0.0
-    order = train[state.rng.permutation(n)] if shuffle and size < n else train
+def _order(state: TrainingState, train: Array, size: int, shuffle: bool, epochs: int) -> Array:
+    """The examples `train` as the epochs take them: anew in each, or as they stand."""
+    if not shuffle or size >= len(train):
+        return train
+    return np.array([train[state.rng.permutation(len(train))] for _ in range(epochs)])
+
+
+def _train(state: TrainingState, descent: EagerDescent | CompiledDescent, run: Epochs) -> None:
+    """A step of the optimizer for every batch of a run; its totals are of n·J, each before its step."""
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
     descent.begin(anew=True)
-    for number, start in enumerate(range(0, n, size), 1):
+    while run.left:
         try:
-            total += descent.step(order[start:start + size] if size < n else order)
+            descent.go(run, watched)
         except FloatingPointError as error:
-            raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
+            epoch, batch = run.place.tolist()
+            raise FloatingPointError(f"epoch {state.epoch + epoch + 1}, batch {batch + 1}: {error}") from error
         if watched:   # by somebody who may look at the parameters, and change them
             descent.end()
             state.tell("on_batch_end")
             descent.begin()
-    if seen:
-        descent.end()
-    return total / n
 
 
 def _defined(callback: Any, event: str) -> bool:
@@ -261,11 +275,13 @@ def _progress(verbose: bool | None, out: TextIO, state: TrainingState) -> Iterat
             bar = tqdm(total=state.epochs, initial=state.epoch, file=out, unit="epoch")
 
     def show(row: Mapping[str, Any]) -> None:
+        if bar is None and not verbose:
+            return
         text = ", ".join([f"{name} {x:.4g}" for name, x in row.items() if name != "epoch"])
         if bar is not None:
             bar.set_postfix_str(text, refresh=False)
             bar.update()
-        elif verbose:
+        else:
             print(f"epoch {row['epoch']}/{state.epochs}: {text}", file=out, flush=True)
     try:
         yield show
