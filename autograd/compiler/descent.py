@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ctypes import c_void_p, cast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,12 @@ class Epochs:
         """How many steps are to be made."""
         epoch, batch = self.place.tolist()
         return int((self.epochs - epoch) * self.per - batch)
+
+    def again(self) -> Epochs:
+        """The same epochs from here, to be made apart from these."""
+        made = replace(self)
+        made.place[:] = self.place
+        return made
 
     def batch(self) -> Array:
         """The examples of the next step."""

@@ -234,15 +234,13 @@ class CompiledDescent:
         descent.load(self.theta, slots, t, 0.0 if self.gradient is None else self.gradient)
 
     def _compare(self, descent: Descent, epochs: Epochs, data: Sequence[Array]) -> None:
-        """Make a step in both ways; where they differ, the loop is used no more."""
+        """Make a step, and once more in the loop; where they differ, the loop is used no more."""
         assert self.loop
         self._load(descent)
-        total, lr = self.step(epochs.batch()), self.optimizer.lr
+        again, lr = epochs.again(), self.optimizer.lr
+        epochs.add(self.step(epochs.batch()))
         assert self.theta is not None
-        made = descent.go(epochs, data, lr, 1)
-        if not made:
-            epochs.add(total)
-        self.loop.compared = made and self.loop.agrees(self.theta, self.optimizer.kept)
+        self.loop.compared = descent.go(again, data, lr, 1) and self.loop.agrees(self.theta, self.optimizer.kept)
         if not self.loop.compared:
             self.loop.descent = None
 
