@@ -18,7 +18,7 @@ from typing import Any, overload
 from .conversion import bounded
 from .graph import topological
 from .primitives import shift
-from .steps import Partial, Step, Steps, steps
+from .steps import Partial, Rows, Step, Steps, steps
 from .sweep import dependents, reverse
 from .value import Value
 from .zeros import Term, local_partials
@@ -68,14 +68,14 @@ class Paths(Sequence[Path]):
 
 
 @overload
-def paths(y: Value, z: Value, rows: str = "auto", limit: int = 1000) -> Paths: ...
+def paths(y: Value, z: Value, rows: Rows = "auto", limit: int = 1000) -> Paths: ...
 
 
 @overload
-def paths(y: Value, z: Sequence[Value], rows: str = "auto", limit: int = 1000) -> list[Paths]: ...
+def paths(y: Value, z: Sequence[Value], rows: Rows = "auto", limit: int = 1000) -> list[Paths]: ...
 
 
-def paths(y: Value, z: Value | Sequence[Value], rows: str = "auto", limit: int = 1000) -> Paths | list[Paths]:
+def paths(y: Value, z: Value | Sequence[Value], rows: Rows = "auto", limit: int = 1000) -> Paths | list[Paths]:
     """Every path from z to y, with the partials along it as formulas and numbers, and their product.
 
     z       a Value that y was computed from, a leaf or a result; of a list of them, a list of Paths
@@ -103,7 +103,7 @@ def paths(y: Value, z: Value | Sequence[Value], rows: str = "auto", limit: int =
     return [_paths(y, x, rows, limit) for x in variables]
 
 
-def _paths(y: Value, z: Value, rows: str, limit: int) -> Paths:
+def _paths(y: Value, z: Value, rows: Rows, limit: int) -> Paths:
     found = steps(y, [z], rows)
     [z] = found.variables
     n = _count(found, z)

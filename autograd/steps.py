@@ -27,8 +27,10 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Rows", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
 
+ROWS = ("auto", "all", "sums", "named")
+Rows = str | Sequence[Value | str]   # which rows: one of these words, or the rows themselves or their names
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -64,30 +66,33 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The rows of the computation of `root`. `variables` are what it is differentiated by; `names` has every row,
-    variable and leaf."""
+    variable and leaf; `labels` those among them that were given a name, by a label or in `names=`."""
 
     root: Value
     rows: tuple[Step, ...]
     variables: tuple[Value, ...]
     gradient: tuple[float, ...]
     names: dict[Value, str]
+    labels: dict[Value, str]
 
 
-def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "auto",
-          names: Mapping[Value, str] | None = None) -> Steps:
+def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "auto",
+          names: Mapping[Value, str] | None = None, alias: bool = False) -> Steps:
     """The ξ table of `y`.
 
     wrt    the variables; by default every labelled leaf, and where there is none every leaf, but for plain numbers
-    rows   "all" operations, only the "named" ones, or "auto": named if anything between the leaves and y has a label.
-           Operations between rows fold into the row that uses them, and so do a minus sign, a number added to a leaf
-           (1 − y), the 0 with which Python's `sum` begins, and what does not depend on the variables. A row has the
+    rows   "all" operations; "sums", the same, but w1·x1 + w2·x2 + b and every other sum of products is one row; only the
+           "named" ones; "auto", named if anything between the leaves and y has a label; or a list of rows, as Values or by
+           their names. Operations between rows fold into the row that uses them, and so do a minus sign, a number added to a
+           leaf (1 − y), the 0 with which Python's `sum` begins, and what does not depend on the variables. A row has the
            same name whichever rows are asked for, as `xi_names` has it.
     names  what to call nodes, beside their labels; it goes before a label
+    alias  rows that have a name are ξ1, ξ2 … too, and all are asked for unless `rows` says otherwise; the root keeps its name
 
     A plain number that has a name, as the inputs x1, x2 of a network have, is a letter in every formula: the nodes of the
     table are then those of a copy of the graph, as `in_letters` makes it, with the same leaves else.
 
-    TypeError if y is not a Value, ValueError for another `rows`; else as `grad`.
+    TypeError if y is not a Value, ValueError for other `rows`; else as `grad`.
 
     >>> from autograd import exp, log
     >>> W, X, y = Value(3, label="W"), Value(3, label="X"), Value(1, label="y")
@@ -102,8 +107,8 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
     """
     if not isinstance(y, Value):
         raise TypeError(f"steps() got {bounded(y)}: it needs the Value at the end of a computation")
-    if rows not in ("auto", "all", "named"):
-        raise ValueError(f"steps(rows={rows!r}): choose 'auto', 'all' or 'named'")
+    if isinstance(rows, str) and rows not in ROWS:
+        raise ValueError(f"rows={rows!r}: choose one of {', '.join(ROWS)}, or give a list of rows")
     y = _summed(y)
     order = topological(y)
     check_unchanged(order)
@@ -112,9 +117,15 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
     variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels)])
     order, labels = topological(y), {letters[v]: name for v, name in labels.items()}
     depends = dependents(order, variables)
-    every, called = _layout(y, labels, variables)
-    named = rows == "named" or (rows == "auto" and any([v.args and v is not y for v in labels]))
-    chosen = [v for v in every if v in depends and v not in variables and (v is y or v in labels or not named)]
+    own = {v: name for v, name in labels.items() if not (alias and v.args) or v is y or v in variables}
+    every, called = _layout(y, labels, variables, own)
+    if not isinstance(rows, str):
+        asked = _asked(rows, every, letters, called)
+    elif rows == "named" or (rows == "auto" and not alias and any([v.args and v is not y for v in labels])):
+        asked = {*labels}
+    else:
+        asked = {*every} - (_within_sums(order, every, labels) if rows == "sums" else set())
+    chosen = [v for v in every if v in depends and v not in variables and (v is y or v in asked)]
     rest = {*every}.difference(chosen, variables)
     shown = {v: name for v, name in called.items() if not v.args or v not in rest}
     adjoint = pullback(order, {y: 1.0}, variables, symbolic=False)
@@ -122,7 +133,8 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: str = "aut
     tangents = [pushforward(order, {x: 1.0}, chosen, symbolic=False) for x in variables]
     table = [Step(shown[v], v, _partials(v, shown, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
              for v in chosen]
-    return Steps(y, tuple(table), tuple(variables), gradient, shown)
+    given = _layout(y, labels, variables, labels)[1] if alias else shown   # in which no two nodes have one name
+    return Steps(y, tuple(table), tuple(variables), gradient, shown, {v: given[v] for v in shown if v in labels})
 
 
 def xi_names(y: Value, names: Mapping[Value, str] | None = None) -> dict[Value, str]:
@@ -134,7 +146,8 @@ def xi_names(y: Value, names: Mapping[Value, str] | None = None) -> dict[Value, 
     ['x', 'ξ1', 'L']
     """
     y = _summed(y)
-    return _layout(y, _labels(topological(y), names), ())[1]
+    labels = _labels(topological(y), names)
+    return _layout(y, labels, (), labels)[1]
 
 
 def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
@@ -223,8 +236,10 @@ def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labe
     return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v in labels] or leaves)
 
 
-def _layout(y: Value, labels: Mapping[Value, str], variables: Iterable[Value]) -> tuple[list[Value], dict[Value, str]]:
-    """Every row of `y`, and the names of leaves, rows and `variables`; the first two depend on the graph alone."""
+def _layout(y: Value, labels: Mapping[Value, str], variables: Iterable[Value],
+            own: Mapping[Value, str]) -> tuple[list[Value], dict[Value, str]]:
+    """Every row of `y`, and the names of leaves, rows and `variables`, those in `own` kept; rows, leaves and their names depend
+    on the graph and its `labels` alone."""
     short, stands = without_starts(y, labels)
     order = topological(short)
     back = {stands[v]: v for v in reversed([*stands])}
@@ -235,7 +250,7 @@ def _layout(y: Value, labels: Mapping[Value, str], variables: Iterable[Value]) -
     results = [v for v in order if v is short or (v.args and v in depends and v not in moving)]
     rows = [back[v] for v in _rows(short, [v for v in results if v.args], order, known)]
     numbered = dict.fromkeys(rows)
-    return rows, _names(y, [*leaves, *[x for x in variables if x not in numbered]], rows, labels)
+    return rows, _names(y, [*leaves, *[x for x in variables if x not in numbered]], rows, own)
 
 
 def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], labels: Mapping[Value, str]) -> list[Value]:
@@ -254,6 +269,43 @@ def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], labels: Ma
     return list(rows)
 
 
+def _within_sums(order: Iterable[Value], rows: Iterable[Value], labels: Mapping[Value, str]) -> set[Value]:
+    """The products and sums that only a sum uses, and that have no name: w1·x1 in w1·x1 + w2·x2 + b."""
+    uses: dict[Value, list[Value]] = {}
+    for v in order:
+        for a in v.args:
+            uses.setdefault(a, []).append(v)
+    found = set()
+    for v in rows:
+        users = uses.get(v, [])
+        while len(users) == 1 and users[0].op is p.neg and users[0] not in labels:
+            users = uses.get(users[0], [])
+        if _is_product_or_sum(v) and v not in labels and len(users) == 1 and users[0].op is p.add:
+            found.add(v)
+    return found
+
+
+def _is_product_or_sum(v: Value) -> bool:
+    while v.op is p.neg:
+        v = v.args[0]
+    return v.op in (p.mul, p.add)
+
+
+def _asked(rows: Iterable[Value | str], every: Iterable[Value], letters: Mapping[Value, Value],
+           names: Mapping[Value, str]) -> set[Value]:
+    """The rows of a list, as Values or names."""
+    by_name = {names[v]: v for v in every}
+    known = {*every}
+    found = set()
+    for row in rows:
+        v = by_name.get(row) if isinstance(row, str) else letters.get(row, row) if isinstance(row, Value) else None
+        if v is None or v not in known:
+            raise ValueError(f"rows=[…] has {bounded(row)}, which is no row: there are "
+                             f"{bounded([*by_name])}; a part of a row is one when it has a label")
+        found.add(v)
+    return found
+
+
 def _shifts_a_leaf(v: Value) -> bool:
     """1 − y, y + 2: a plain number added to a leaf."""
     inner = [a.args[0] if a.op is p.neg else a for a in v.args]
@@ -269,7 +321,7 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Ma
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
-                label = labels.get(v, v.label)
+                label = labels.get(v, v.label if group is symbols else None)
                 name = label if label is not None else "L" if v is y and y.args and "L" not in taken else next(free)
                 times[name] += 1
                 if times[name] > 1:

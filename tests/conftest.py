@@ -21,7 +21,7 @@ from hypothesis import settings
 from autograd import Compiled
 
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=5000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("XIGRAD_PROFILE") or "quick")
 

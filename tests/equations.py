@@ -9,7 +9,8 @@ import html
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -46,13 +47,19 @@ class Unread(Exception):
 
 @dataclass
 class Reader:
-    """Reads formulas of one style, in which names stand for numbers."""
+    """Reads formulas of one style, in which names stand for numbers, and those of `vectors` for several."""
 
     style: Style
     values: Mapping[str, Any]
+    vectors: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = {str(self.style.symbol(name)): value for name, value in self.values.items()}
+        product = {"text": "{}ᵀ·{}", "html": "{}<sup>T</sup>·{}", "latex": r"{{{}}}^{{T}} \cdot {}"}[self.style.name]
+        for w, x in permutations(self.vectors, 2):
+            if len(self.vectors[w]) == len(self.vectors[x]):
+                name = product.format(self.style.symbol(w), self.style.symbol(x))
+                self.names[name] = mp.fdot(self.vectors[w], self.vectors[x])
 
     def number(self, formula: str) -> Any:
         """What the formula says."""
@@ -149,7 +156,7 @@ class Reader:
         kind, token = self._peek()
         self.at += 1
         if kind == "num":
-            return mpf({"∞": "inf"}.get(str(token), str(token)))
+            return mpf(float({"∞": "inf"}.get(str(token), str(token))))   # it stands for the float
         if kind == "name":
             return token
         if token in ("(", "{"):
@@ -211,6 +218,15 @@ class Reader:
         return found
 
 
+def legend(note: str, values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The vectors of a note that says "where w = (w1, w2), x = (x1, x2)"."""
+    if not note.startswith("where "):
+        return {}
+    symbols = {str(TEXT.symbol(name)): value for name, value in values.items()}
+    return {name: [symbols[entry] for entry in entries.split(", ")]
+            for name, entries in re.findall(r"(\S+) = \(([^()]*)\)", note.splitlines()[0])}
+
+
 # ---- a graph in mpmath's numbers
 
 def exact(v: Value, at: dict[Value, Any]) -> Any:
@@ -229,6 +245,8 @@ def text_cells(text: str, separator: str = "│") -> list[list[list[str]]]:
     """Of `XiTables.text()`."""
     found = []
     for block in text.split("\n\n"):
+        if "┼" not in block:   # a note
+            continue
         lines = [line for line in block.splitlines()[1:] if "┼" not in line]
         found.append([[cell.strip() for cell in line.split(separator)] for line in lines])
     return [padded(rows) for rows in found]

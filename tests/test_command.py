@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -131,6 +132,19 @@ def test_wrt_mode_and_digits() -> None:
     assert "dL/da = 12" in out and "dL/dc = 6" in out and "dL/db" not in out
     assert "Forward mode" in out and "Backward mode" not in out
     assert "Backward mode" in run("a", "a=2", "--mode", "backward")[1]
+
+
+def test_layout_rows_and_alias() -> None:
+    logistic = ("p = 1/(1+exp(-W*X)); -(y*log(p) + (1-y)*log(1-p))", "W=3", "X=3", "y=1", "--wrt", "W")
+    _, out, _ = run(*logistic, "--layout", "lecture", "--alias")
+    assert re.search("ξ4 = 1/ξ3 = p +│ ∂ξ4/∂ξ3 = −1/ξ3² ", out) and "dL/dW = (p − y)·X" in out and out.count("chain rule") == 1
+    assert [row["alias"] for row in json.loads(run(*logistic, "--alias", "--format", "json")[1])["rows"]][3] == "p"
+    _, out, _ = run(*logistic, "--rows", "ξ2, p", "--mode", "forward")
+    assert [line.split()[0] for line in out.splitlines()[3:7]] == ["ξ2", "p", "L", "│"]
+    status, out, err = run(*logistic, "--rows", "ξ2,q")
+    assert (status, out) == (2, "") and "'q', which is no row" in err and "ξ1" in err
+    _, out, _ = run("w1*x1 + w2*x2 + b", "w1=1", "w2=2", "x1=3", "x2=4", "b=5", "--rows", "sums")
+    assert "wᵀ·x + b" in out and "where w = (w1, w2), x = (x1, x2)" in out
 
 
 def test_formats() -> None:

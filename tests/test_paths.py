@@ -225,6 +225,9 @@ def untyped(*args: Any) -> Any:
     (lambda x: table([x]), TypeError, r"autograd\.paths"),
     (lambda x: table(paths(sin(x) + x, x), limit=1), ValueError, "2 paths, of up to 2 factors, and limit=1"),
     (lambda x: table(paths(x * x, x), digits=0), ValueError, "digits=0"),
+    (lambda x: table(paths(x * x, x), layout="lecture"), TypeError, "layout='lecture'.* of paths"),  # type: ignore[call-overload]
+    (lambda x: table(paths(x * x, x), x), TypeError, "wrt=.* of paths"),  # type: ignore[call-overload]
+    (lambda x: paths(exp(x * x), x, rows=["x"]), ValueError, "'x', which is no row"),
 ])
 def test_refusals(call: Any, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
@@ -235,3 +238,9 @@ def test_a_path_is_data() -> None:
     x = Value(2.0, label="x")
     [path] = paths(x * 3, x)
     assert isinstance(path, Path) and path.nodes[0] is x and path.factors[0].arg is x and path.factors[0].formula.data == 3
+
+
+def test_paths_go_along_the_rows_that_are_asked_for() -> None:
+    x = Value(2.0, label="x")
+    y = exp(x * x)
+    assert [shape(paths(y, x, rows=rows)) for rows in (["ξ1"], [])] == [shape(paths(y, x)), shape(paths(y, x, rows="named"))]

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, tanh
-from autograd.steps import steps, xi_names
+from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, sigmoid, tanh
+from autograd.steps import Steps, steps, xi_names
 from viz import Table, XiTables, table, to_ascii
 from viz.formulas.algebra import TooLong, simplify, written
 from viz.formulas.columns import broken
@@ -44,6 +44,82 @@ def test_named_nodes_are_the_rows_where_there_are_any() -> None:
     assert [row.name for row in steps(L).rows] == ["z", "L"]
     assert [row.name for row in steps(L, rows="all").rows] == ["ξ1", "z", "ξ2", "L"]
     assert [row.name for row in steps(L, rows="named").rows] == ["z", "L"]
+
+
+def logistic() -> tuple[Value, Value, Value]:
+    """The loss, p and W."""
+    W, X, y = Value(3.0, label="W"), Value(3.0, label="X"), Value(1.0, label="y")
+    p = 1 / (1 + exp(-W * X))
+    p.label = "p"
+    return -(y * log(p) + (1 - y) * log(1 - p)), p, W
+
+
+def names(found: Steps) -> list[str]:
+    return [step.name for step in found.rows]
+
+
+def test_rows_are_chosen_by_value_and_by_name() -> None:
+    L, p, W = logistic()
+    assert names(steps(L, W, rows=["ξ2", p])) == names(steps(L, W, rows=["p", "ξ2", "L"])) == ["ξ2", "p", "L"]
+    assert names(steps(L, W, rows=[])) == ["L"]
+    assert steps(L, W, rows=["ξ2"]).gradient == steps(L, W).gradient
+    for row in ("ξ99", W, 3, None, [p]):
+        with pytest.raises(ValueError, match=r"which is no row: there are .*ξ1"):
+            steps(L, W, rows=["ξ2", row])  # type: ignore[list-item]
+
+
+def test_sums_of_products_are_one_row() -> None:
+    w, x = [Value(1.0, label="w1"), Value(2.0, label="w2")], [Value(3.0, label="x1"), Value(4.0, label="x2")]
+    b = Value(5.0, label="b")
+    z = w[0] * x[0] + w[1] * x[1] + b
+    assert names(steps(tanh(z), rows="all")) == ["ξ1", "ξ2", "ξ3", "ξ4", "L"]
+    [row, _] = steps(tanh(z), rows="sums").rows
+    assert row.name == "ξ4" and [q.number for q in row.partials] == [3.0, 1.0, 4.0, 2.0, 1.0]
+    used_twice = w[0] * x[0]
+    assert names(steps(used_twice * (used_twice + b), rows="sums")) == ["ξ1", "ξ2", "L"]
+    used_twice.label = "h"
+    assert names(steps(used_twice + b, rows="sums")) == ["h", "L"]
+
+
+def test_an_alias_is_beside_the_number_of_a_row() -> None:
+    L, p, W = logistic()
+    found = steps(L, W, alias=True)
+    assert names(found) == [f"ξ{i}" for i in range(1, 10)] + ["L"]
+    assert (found.names[p], found.labels[p]) == ("ξ4", "p")
+    head, *rows = table(L, W, alias=True).tables[0].cells(TEXT)
+    assert head[:4] == ["row", "variable", "alias", "partial"] and rows[3][:3] == ["ξ4", "1/ξ3", "= p"]
+    assert [row[2] for row in rows if row[2]] == ["= p"] and rows[-1][3:5] == ["dL/dW", "(p − y)·X"]
+    assert names(steps(L, W, rows="named", alias=True)) == ["ξ4", "L"]
+    L.label = "L_A"   # the name of the result stays
+    assert names(steps(L, W, alias=True))[-1] == "L_A"
+    twin = p * 1.0
+    twin.label = "p"
+    assert {*steps(twin * p, W, alias=True).labels.values()} == {"W", "X", "p", "p′"}
+
+
+def test_the_lectures_layout_has_all_in_one_table() -> None:
+    L, _, W = logistic()
+    [one] = table(L, W, alias=True, layout="lecture").tables
+    head, *rows = one.cells(TEXT)
+    assert head == ["variable", "partial derivative", "value", "value of partial", "dξn/dW"]
+    assert rows[3] == ["ξ4 = 1/ξ3 = p", "∂ξ4/∂ξ3 = −1/ξ3²", "1/(1 + e⁻⁹) = 0.99987661", "−1/(1 + e⁻⁹)² = −0.99975323",
+                       "3·e⁻⁹/(1 + e⁻⁹)² = 0.00037013805"]
+    assert rows[-1] == ["chain rule", "dL/dW = (p − y)·X = X·(1/(1 + e^(−W·X)) − y)", "", "", ""]
+    head, first, *_ = table(L, W, layout="lecture", mode="backward").tables[0].cells(TEXT)
+    assert head[-1] == "dL/dξn" and first == ["W", "", "3", "", "−3·e⁻⁹/(1 + e⁻⁹) = −0.00037018373"]
+    head, *_ = table(L, layout="lecture", mode="both").tables[0].cells(TEXT)
+    assert head[4:] == ["dξn/dy", "dξn/dW", "dξn/dX", "dL/dξn"]
+    for columns in (80, 120):
+        assert max(map(len, table(L, W, layout="lecture").text(width=columns).splitlines())) <= columns
+
+
+def test_a_name_is_found_beneath_rows_that_have_none() -> None:
+    """p = σ(ξ1) is p also where the formula is in terms of the leaves."""
+    h = Value(3.0, label="W") * Value(2.0, label="X")
+    p, y = sigmoid(h), Value(1.0, label="y")
+    p.label = "p"
+    rows = table(-(y * log(p) + (1 - y) * log(1 - p)), rows="all").tables[0].cells(TEXT)
+    assert [row[3] for row in rows if row[2] == "dL/dW"] == ["(p − y)·X"]
 
 
 def test_a_shared_row_sums_over_its_paths() -> None:
@@ -161,6 +237,8 @@ def test_refusals() -> None:
         steps(Value(1), rows="some")
     with pytest.raises(ValueError, match="mode='up'"):
         table(Value(1), mode="up")
+    with pytest.raises(ValueError, match="layout='slide'"):
+        table(Value(1), layout="slide")
     with pytest.raises(ValueError, match="digits=0"):
         table(Value(1), digits=0)
     y = Value(1.0, label="x")

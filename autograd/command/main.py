@@ -21,6 +21,7 @@ from ..derive import hessian, value_and_grad
 from ..display import terminal_width
 from ..expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, parse
 from ..graph import topological
+from ..steps import ROWS
 from ..value import Value
 from .columns import DataError, read_columns
 from .shell import Parser, Refused, say, takes
@@ -110,8 +111,8 @@ def _run(options: argparse.Namespace, out: TextIO) -> tuple[str, int]:
     tables = None
     try:
         if len(topological(y)) <= READABLE:
-            tables = table(y, [variables[name] for name in wrt], mode=options.mode, digits=options.digits or 8,
-                           limit=READABLE, note=ERRATA if lecture else "")
+            tables = table(y, [variables[name] for name in wrt], mode=options.mode, rows=options.rows, layout=options.layout,
+                           alias=options.alias, digits=options.digits or 8, limit=READABLE, note=ERRATA if lecture else "")
         files: dict[Path, Any] = {}
         if options.explore:
             files[Path(options.explore)] = explore(y, wrt=[variables[name] for name in wrt])
@@ -181,8 +182,13 @@ def _written(result: Result, tables: Any, options: argparse.Namespace, out: Text
     lines = "\n".join(result.lines(options.digits))
     if options.format == "text":
         from viz import to_ascii
+        from viz.formulas.columns import flowed
         ascii = not takes(out, "ξ∂│·−²⁹")
-        text = (f"{tables.text(ascii, terminal_width(out))}\n\n" if tables else "") + lines + "\n"
+        columns = terminal_width(out)
+        if columns is not None:
+            title, *rest = lines.splitlines()   # an expression is copied whole
+            lines = "\n".join([title, *[flowed(line, columns) for line in rest]])
+        text = (f"{tables.text(ascii, columns)}\n\n" if tables else "") + lines + "\n"
         return to_ascii(text) if ascii else text
     shown = getattr(tables, options.format)() + "\n\n" if tables else ""
     result_lines = {"html": f"<pre>{html.escape(lines)}</pre>", "markdown": "    " + lines.replace("\n", "\n    "),
@@ -215,8 +221,13 @@ def _parser() -> Parser:
     parser.add_argument("words", nargs="*", metavar="EXPRESSION NAME=NUMBER",
                         help="the expression, after definitions p = …; where it has some, and a number for each variable")
     parser.add_argument("--wrt", metavar="NAMES", help="differentiate by these variables only, separated by commas")
-    parser.add_argument("--mode", choices=("forward", "backward", "both"), default="both",
-                        help="which running derivatives to show")
+    parser.add_argument("--mode", choices=("forward", "backward", "both"),
+                        help="which running derivatives to show: both, or with --layout lecture those of forward mode")
+    parser.add_argument("--layout", choices=("tables", "lecture"), default="tables",
+                        help="a table of formulas and one for each mode, or all in one as on the lecture's slide")
+    parser.add_argument("--rows", type=_rows, default="auto", metavar="ROWS",
+                        help="all; sums, for w1*x1 + w2*x2 + b in one row; named; or the names of rows, separated by commas")
+    parser.add_argument("--alias", action="store_true", help="number the rows that have a name too, and say = p beside them")
     parser.add_argument("--format", choices=("text", "markdown", "latex", "html", "json"), default="text",
                         help="how to print")
     parser.add_argument("--digits", type=_digits, metavar="N", help="significant digits, 1 to 17")
@@ -233,6 +244,10 @@ def _parser() -> Parser:
 def _word(word: str) -> str:
     """Let argparse take -y*log(p), or -x, for an expression: only what looks like an option of ours is one."""
     return word if re.fullmatch(r"--[a-z-]*(=.*)?|-[oh].?[\w./~-]*|[^-].*|", word, re.DOTALL) else " " + word
+
+
+def _rows(text: str) -> str | list[str]:
+    return text if text in ROWS else [name.strip() for name in text.split(",")]
 
 
 def _digits(text: str) -> int:

@@ -15,12 +15,27 @@ from functools import lru_cache
 
 from .notation import width
 
-__all__ = ["LEAST", "broken", "fitted", "flowed"]
+__all__ = ["LEAST", "broken", "fitted", "flowed", "sides"]
 
 LEAST = 20      # columns that a table needs
 WHOLE = 12      # columns of a text that is not broken for a column's sake
 HANG = 4        # columns by which the next line of a record is indented
 _BREAK = re.compile(r"(?<![+−=-]) (?=\S)|(?<=[^\s(])(?=[·*/])")   # between words, before a sign
+
+
+def sides(text: str) -> list[str]:
+    """What stands between the equals signs of a cell, but for those of [a = b].
+
+    >>> sides("∂ξ2/∂ξ1 = [ξ1 = max(ξ1, x)] = 1")
+    ['∂ξ2/∂ξ1', '[ξ1 = max(ξ1, x)]', '1']
+    """
+    found: list[str] = []
+    for part in text.split(" = "):
+        if found and found[-1].count("[") > found[-1].count("]"):
+            found[-1] += f" = {part}"
+        else:
+            found.append(part)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -34,9 +49,9 @@ def broken(text: str, limit: int) -> tuple[str, ...]:
     """
     if width(text) <= limit:
         return (text,)
-    formula, equals, number = text.rpartition(" = ")
-    if equals:
-        return (*broken(formula, limit), *broken(f"= {number}", limit))
+    *formulas, number = sides(text)
+    if formulas:
+        return (*broken(" = ".join(formulas), limit), *broken(f"= {number}", limit))
     lines = []
     while width(text) > limit:
         end, start = _best_break(text, limit)
@@ -110,7 +125,7 @@ def _records(rows: Sequence[Sequence[str]], limit: int) -> list[str]:
     for row in rest:
         lines += broken(row[0], limit) if row[0] else []
         for name, cell in zip(head[1:], row[1:], strict=True):
-            alone = " = " not in cell and width(cell) + HANG <= limit < width(name) + width(cell) + 4   # on the next line
+            alone = len(sides(cell)) == 1 and width(cell) + HANG <= limit < width(name) + width(cell) + 4   # on the next line
             first, *more = [*broken(f"  {name}:", limit), cell] if alone else broken(f"  {name}: {cell}", limit)
             lines += [first, *[" " * HANG + line for part in more for line in broken(part, limit - HANG)]] if cell else []
     return lines

@@ -20,7 +20,7 @@ from .names import latex_word, plain_ascii, read
 LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a formula that is longer prints as …
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _ASCII = str.maketrans({"∂": "d", "·": "*", "−": "-", "→": "->", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'", "│": "|",
-                        "─": "-", "┼": "+", "⟨": "<", "⟩": ">", "∞": "inf"})
+                        "─": "-", "┼": "+", "ᵀ": "^T", "⟨": "<", "⟩": ">", "∞": "inf"})
 
 
 class Term(str):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from autograd.display import terminal_width
 
-from .columns import LEAST, fitted
+from .columns import LEAST, fitted, sides
 from .notation import HTML, LATEX, TEXT, Style, to_ascii
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class Table(Shown):
 
 def _wrappable(cell: str) -> str:
     """HTML of "formula = number" that may go on in a second line before the number."""
-    formula, equals, number = cell.rpartition(" = ")
-    return f"{formula} {_WRAP}= {number}" if equals else cell
+    *formulas, number = sides(cell)
+    return f"{' = '.join(formulas)} {_WRAP}= {number}" if formulas else cell
 
 
 def stacked(rows: Sequence[str]) -> str:

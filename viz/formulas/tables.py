@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import mul
@@ -19,22 +19,30 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
-from autograd.steps import Partial, Step, Steps, steps
+from autograd.steps import Partial, Rows, Step, Steps, steps
 
-from .algebra import Reading, TooLong, known, names_for, renamed, simplify, written
+from .algebra import Reading, known, simplify, written
 from .columns import flowed
-from .expressions import Expr, Product, calls, has_factor, shortest, symbol, total
+from .expressions import Expr, shortest, total
 from .expressions import number as plain
 from .names import parameter_names
-from .notation import LATEX, TEXT, Style, Term, formula, to_ascii
+from .notation import LATEX, TEXT, Style, Term, formula, to_ascii, width
+from .partials import LocalPartials, in_names, short
 from .table import Cell, Shown, Table, stacked, words
+from .vectors import Vectors
 
 if TYPE_CHECKING:
     import pandas
 
 MODES = ("forward", "backward", "both")
+LAYOUTS = ("tables", "lecture")
+PLAIN = 60   # columns of a derivative in terms of the leaves; beside a longer one, it stands in terms of the rows
+TITLES = {
+    "forward": "Forward mode: the running derivative from the first row down",
+    "backward": "Backward mode: values from the first row down, then the running derivative from the last row up",
+    "both": "Forward and backward mode: values and dξn/dw from the first row down, then dL/dξn from the last row up",
+}
 _HEAD = ("row", "value", "partial", "value of partial")
-ACTIVATIONS = (p.sigmoid, p.tanh, p.share)   # whose slope is told by their value
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,10 +84,12 @@ class XiTables(Tables):
     steps: Steps = field(kw_only=True)
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows as dicts of text and numbers, for JSON: name, variable, value, partials, tangents and adjoint."""
+        """The rows as dicts of text and numbers, for JSON: name, variable, value, partials, tangents and adjoint; after
+        `alias=True` also what a row is called besides, or None."""
         names, make = self.steps.names, _Typesetter(self.steps, 17)
         return [{
-            "name": step.name, "variable": make.variable(step)(TEXT), "value": step.value,
+            "name": step.name, **({"alias": make.aliases.get(step.node)} if make.aliases else {}),
+            "variable": make.variable(step)(TEXT), "value": step.value,
             "partials": [{"by": names[q.arg], "formula": make.partial(step, q)(TEXT),
                           "in_leaves": _expr(make._in_leaves(q))(TEXT), "value": q.number} for q in step.partials],
             "tangents": {names[x]: t for x, t in zip(self.steps.variables, step.tangents, strict=True)},
@@ -113,18 +123,24 @@ def table(y: Paths | Sequence[Paths], *, digits: int = 8, limit: int = 200, note
 
 @overload
 def table(y: Value, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables: ...
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
+          digits: int = 8, limit: int = 200, note: str = "") -> XiTables: ...
 
 
 def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = None, names: Mapping[Value, str] | None = None,
-          mode: str = "both", rows: str = "auto", digits: int = 8, limit: int = 200, note: str = "") -> XiTables | PathTables:
+          mode: str | None = None, rows: Rows = "auto", layout: str = "tables", alias: bool = False,
+          digits: int = 8, limit: int = 200, note: str = "") -> XiTables | PathTables:
     """The ξ tables of `y`, or, of what `autograd.paths` found, a table with a row for each path and their sum.
 
-    wrt, rows   which variables and rows, as in `autograd.steps.steps`
+    wrt         which variables, as in `autograd.steps.steps`
+    rows        which rows, as there: "all", "sums" for w1·x1 + w2·x2 + b in one row, "named", or a list of Values or names
+    alias       rows that have a name are ξ1, ξ2 … too, and a column says "= p"; as in `autograd.steps.steps`
+    layout      "tables" for one table of formulas and one for each mode; "lecture" for one with all: the variable, its partial,
+                the value of both, and the running derivative
     model       a module, or anything with `named_parameters()`: unless `wrt` says otherwise, the variables are those of its
                 parameters that `y` was computed from, and those without a label are called as there
     names       what to call nodes, beside what they are called anyhow
-    mode        "forward", "backward" or "both"
+    mode        the running derivatives to show: "forward", "backward" or "both"; by default "both", in one table "forward"
     digits      significant digits of the decimals, 1 to 17
     limit       ValueError if there are more rows, variables or paths, or factors of a path: nobody reads them
     note        a sentence that is shown below
@@ -149,22 +165,35 @@ def table(y: Any, wrt: Value | Sequence[Value] | None = None, *, model: Any = No
     if not 1 <= digits <= 17:
         raise ValueError(f"table(digits={digits!r}): a float has 1 to 17 significant digits")
     if isinstance(y, (Paths, list, tuple)):
+        given = {"wrt": wrt, "model": model, "names": names, "mode": mode, "alias": alias or None,
+                 "rows": None if rows == "auto" else rows, "layout": None if layout == "tables" else layout}
+        for name, x in given.items():
+            if x is not None:
+                raise TypeError(f"table({name}={bounded(x)}) of paths: only digits, limit and note are for these; say the rest "
+                                "where the paths are made, or to the table of the Value")
         return _path_tables([y] if isinstance(y, Paths) else y, digits, limit, note)
+    if layout not in LAYOUTS:
+        raise ValueError(f"table(layout={layout!r}): choose one of {', '.join(LAYOUTS)}")
+    mode = ("forward" if layout == "lecture" else "both") if mode is None else mode
     if mode not in MODES:
         raise ValueError(f"table(mode={mode!r}): choose one of {', '.join(MODES)}")
     found = steps(y, _parameters(y, model) if wrt is None and model is not None else wrt, rows,
-                  parameter_names(model) | {**(names or {})})
+                  parameter_names(model) | {**(names or {})}, alias)
     if len(found.rows) > limit:
         raise ValueError(f"the table has {len(found.rows)} rows, more than limit={limit}: label the nodes that matter and "
                          "use rows='named', show the table of an intermediate Value, or raise limit=")
     if len(found.variables) > limit:
         raise ValueError(f"the table has {len(found.variables)} variables, more than limit={limit}: say which with wrt=, or "
                          "raise limit=")
-    make = _Typesetter(found, digits)
-    tables = [make.partials()]
-    tables += [make.forward()] if mode != "backward" else []
-    tables += [make.backward()] if mode != "forward" else []
-    return XiTables(tuple(tables), note, steps=found)
+    make = _Typesetter(found, digits, vectors=rows == "sums")
+    if layout == "lecture":
+        tables = [make.lecture(mode)]
+    else:
+        tables = [make.partials()]
+        tables += [make.running("forward")] if mode != "backward" else []
+        tables += [make.running("backward")] if mode != "forward" else []
+    legend = f"where {make.vectors}" if make.vectors and make.vectors.found else ""
+    return XiTables(tuple(tables), "\n".join(filter(None, (legend, note))), steps=found)
 
 
 def _path_tables(found: Sequence[Paths], digits: int, limit: int, note: str) -> PathTables:
@@ -195,83 +224,104 @@ def _parameters(y: Value, model: Any) -> list[Value]:
 class _Typesetter:
     """Makes the cells of one computation's tables."""
 
-    def __init__(self, found: Steps, digits: int) -> None:
+    def __init__(self, found: Steps, digits: int, vectors: bool = False) -> None:
         self.steps, self.names, self.digits = found, found.names, digits
         variables = set(found.variables)
         self.leaves = {v: name for v, name in found.names.items() if not v.args or v in variables}
         self.formulas, self.numbers = Reading(self.leaves), Reading(self.leaves, numeric=True)
         self.root = found.names.get(found.root, "L")
-        self.labelled = [step.node for step in found.rows[:-1] if step.node.label is not None]
-        named = {step.node: names_for(self.names, step.node) for step in found.rows
-                 if step.node.label is not None or step.node.op in ACTIVATIONS}
-        self.named = _longest_first(named.values())   # what products of factors are in terms of the rows' names
-        self.named_but = {v: _longest_first([parts for u, parts in named.items() if u is not v]) for v in named}
+        self.labelled = [step.node for step in found.rows[:-1] if step.node in found.labels]
+        self.aliases = {v: found.labels[v] for v in self.labelled if found.labels[v] != found.names[v]}
+        self.vectors = Vectors(self.names) if vectors else None
+        self.local = LocalPartials(self.names, [step.node for step in found.rows], found.labels)
 
     def variable(self, step: Step) -> Cell:
         """The row's formula in terms of the rows before it."""
         others = self._others(step)
         if any([u.op is p.shift for u in topological(step.node, stop=others)]):   # it cancels
-            e = _short(lambda: simplify(step.node, others))
+            e = short(lambda: simplify(step.node, others))
             if e is not None:
                 return _expr(e)
-        return lambda style: formula(step.node, others, style)
+        weighted = self.vectors and self.vectors.read(step.node)
+        return lambda style: weighted.typeset(others, style) if weighted else formula(step.node, others, style)
 
     def partial(self, step: Step, partial: Partial) -> Cell:
         """The local partial in terms of the rows before it; and of its own row p, where that gives p·(1 − p)."""
-        read = _short(lambda: Reading(self._others(step)).of(partial.formula))
-        with_own = _renamed(read, self.named)
-        if with_own is not None and self._in_own_terms(step, with_own):
-            return _expr(with_own)
-        return _expr(_renamed(read, self.named_but.get(step.node, self.named)))
-
-    def _in_own_terms(self, step: Step, e: Expr) -> bool:
-        """Whether it is p·(1 − p), or of an activation's row at all in names only."""
-        complement = plain(1.0) + plain(-1.0) * symbol(step.name)
-        return has_factor(e, complement) or (step.node.op in ACTIVATIONS and not any(calls(e.terms)))
+        return _expr(self.local.of(step.node, partial.formula))
 
     def _in_leaves(self, partial: Partial) -> Expr | None:
-        return _renamed(_short(lambda: self.formulas.of(partial.formula)), {})
+        return in_names(short(lambda: self.formulas.of(partial.formula)), {})
 
     def _others(self, step: Step) -> dict[Value, str]:
         return {v: name for v, name in self.names.items() if v is not step.node}
 
     def partials(self) -> Table:
+        """The formulas of the rows and of their partials; below, the product of the column."""
         rows: list[tuple[Cell, ...]] = []
         for step in self.steps.rows:
-            name, variable = _symbol(step.name), self.variable(step)
+            first = [_symbol(step.name), self.variable(step)]
+            first += [_is(self.aliases.get(step.node))] if self.aliases else []
             for partial in step.partials:
-                rows.append((name, variable, self._by(step, partial), self.partial(step, partial),
-                             _expr(self._in_leaves(partial))))
-                name = variable = _text("")
-        for x, named, product in zip(self.steps.variables, self._in_names(), self._products, strict=True):
-            if product is not None or named is not None:
-                rows.append((_text(""), _text("chain rule"), _ratio("d", self.root, self.names[x]),
-                             _text("") if named in (None, product) else _expr(named), _expr(product)))
-        head = ("row", "variable", "partial", "derivative")
+                rows.append((*first, self._by(step, partial), self.partial(step, partial), _expr(self._in_leaves(partial))))
+                first = [_NOTHING] * len(first)
+        for derivative, named, product in self._chain_rule():
+            rows.append((_NOTHING, _text("chain rule"), *[_NOTHING] * bool(self.aliases), derivative,
+                         _NOTHING if named is None else _expr(named), _expr(product)))
+        head = ["row", "variable", *["alias"] * bool(self.aliases), "partial", "derivative"]
         return Table("Partial derivatives", (*map(_text, head), _list("in terms of", list(self.leaves.values()))), tuple(rows))
 
-    def forward(self) -> Table:
-        rows = []
-        running = [self._running_tangents(x) for x in self.steps.variables]
-        for step in self.steps.rows:
-            cells = self._values(step)
-            tangents = [self._both(t.get(step.node), d) for t, d in zip(running, step.tangents, strict=True)]
-            for i, (name, value, by, partial) in enumerate(cells):
-                rows.append((name, value, by, partial, *(tangents if i == 0 else [_text("")] * len(tangents))))
-        head = [*map(_text, _HEAD), *[_ratio("d", "ξn", self.names[x]) for x in self.steps.variables]]
-        return Table("Forward mode: the running derivative from the first row down", tuple(head), tuple(rows))
+    def running(self, mode: str) -> Table:
+        """The values of the rows and of their partials, and the running derivatives of one mode."""
+        rows = [*self._starts(mode), *[line for step in self.steps.rows for line in self._lines(step, mode)]]
+        return Table(TITLES[mode], (*map(_text, _HEAD), *self._derivatives(mode)), tuple(rows))
 
-    def backward(self) -> Table:
-        running = self._running_adjoints
-        nothing = _text("")
-        rows = [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), nothing, nothing, self._both(running.get(x), g))
-                for x, g in zip(self.steps.variables, self.steps.gradient, strict=True)]
+    def lecture(self, mode: str) -> Table:
+        """All in one: ξ1 = −W·X, ∂ξ1/∂W = −X, the value of both, and the running derivatives."""
+        rows = [(name, _NOTHING, value, *rest) for name, value, _, *rest in self._starts(mode)]
         for step in self.steps.rows:
-            for i, cells in enumerate(self._values(step)):
-                rows.append((*cells, self._both(running.get(step.node), step.adjoint) if i == 0 else _text("")))
-        head = (*map(_text, _HEAD), _ratio("d", self.root, "ξn"))
-        title = "Backward mode: values from the first row down, then the running derivative from the last row up"
-        return Table(title, head, tuple(rows))
+            alias = [_symbol(self.aliases[step.node])] if step.node in self.aliases else []
+            variable = _equals(_symbol(step.name), self.variable(step), *alias)
+            formulas = [_equals(self._by(step, q), self.partial(step, q)) for q in step.partials] or [_NOTHING]
+            for formula_, (_, value, _, *rest) in zip(formulas, self._lines(step, mode), strict=True):
+                rows.append((variable, formula_, value, *rest))
+                variable = _NOTHING
+        for derivative, named, product in self._chain_rule():
+            closed = [_expr(e) for e in (named, product) if e is not None]
+            rows.append((_text("chain rule"), _equals(derivative, *closed), *[_NOTHING] * (len(self._derivatives(mode)) + 2)))
+        head = ("variable", "partial derivative", "value", "value of partial")
+        return Table(TITLES[mode], (*map(_text, head), *self._derivatives(mode)), tuple(rows))
+
+    def _chain_rule(self) -> Iterator[tuple[Cell, Expr | None, Expr | None]]:
+        """For every variable dL/dw, its formula in terms of rows that have a name where that is another, and of the leaves."""
+        for x, named, product in zip(self.steps.variables, self._in_names(), self._products, strict=True):
+            if product is not None or named is not None:
+                yield _ratio("d", self.root, self.names[x]), None if named == product else named, product
+
+    def _derivatives(self, mode: str) -> list[Cell]:
+        """What the running derivatives are called."""
+        forward = [_ratio("d", "ξn", self.names[x]) for x in self.steps.variables]
+        return forward * (mode != "backward") + [_ratio("d", self.root, "ξn")] * (mode != "forward")
+
+    def _starts(self, mode: str) -> list[tuple[Cell, ...]]:
+        """The lines of the variables, to which backward mode leads."""
+        rest = [_NOTHING] * (1 + len(self._derivatives(mode)))
+        variables = zip(self.steps.variables, self.steps.gradient, strict=True) if mode != "forward" else ()
+        return [(_symbol(self.names[x]), self._both(self._numeric(x), x.data), *rest,
+                 self._both(self._running_adjoints.get(x), g)) for x, g in variables]
+
+    def _lines(self, step: Step, mode: str) -> Iterator[tuple[Cell, ...]]:
+        """A line for every partial of a row: name, value, ∂row/∂arg, its value, and the running derivatives; what is the row's
+        stands once."""
+        first = _symbol(step.name), self._both(self._numeric(step.node), step.value)
+        running: list[Cell] = []
+        if mode != "backward":
+            running += [self._both(t.get(step.node), d) for t, d in zip(self._running_tangents, step.tangents, strict=True)]
+        if mode != "forward":
+            running.append(self._both(self._running_adjoints.get(step.node), step.adjoint))
+        partials = [(self._by(step, q), self._both(self._numeric(q.formula), q.number)) for q in step.partials]
+        for partial in partials or [(_NOTHING, _NOTHING)]:
+            yield *first, *partial, *running
+            first, running = (_NOTHING, _NOTHING), [_NOTHING] * len(running)
 
     def paths(self, found: Paths) -> Table:
         """A row for each path: its nodes, its factors as formulas and as numbers, their product; below, the sum."""
@@ -291,24 +341,21 @@ class _Typesetter:
         head = tuple(map(_text, ("path", "factors", "values", "product")))
         return Table("Paths: the product of the partials along each, and the sum over the paths", head, tuple(rows))
 
-    def _values(self, step: Step) -> list[tuple[Cell, Cell, Cell, Cell]]:
-        """(name, value, by, partial) for every partial of a row; name and value stand once."""
-        value = self._both(self._numeric(step.node), step.value)
-        cells = [(_text(""), _text(""), self._by(step, q), self._both(self._numeric(q.formula), q.number))
-                 for q in step.partials] or [(_text(""), _text(""), _text(""), _text(""))]
-        return [(_symbol(step.name), value, *cells[0][2:]), *cells[1:]]
-
     # ---- running products, as formulas with the numbers put in; None where they are too long
 
     def _numeric(self, v: Value) -> Expr | None:
-        return _renamed(_short(lambda: self.numbers.of(v)), {})
+        return in_names(short(lambda: self.numbers.of(v)), {})
 
-    def _running_tangents(self, x: Value) -> dict[Value, Expr | None]:
+    @cached_property
+    def _running_tangents(self) -> list[dict[Value, Expr | None]]:
+        return [self._tangents(x) for x in self.steps.variables]
+
+    def _tangents(self, x: Value) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {x: plain(1.0)}
         for step in self.steps.rows:
-            running[step.node] = _sum([(self._numeric(q.formula), running[q.arg]) for q in step.partials if q.arg in running])
-            if not any(q.arg in running for q in step.partials):
-                del running[step.node]
+            terms = [(self._numeric(q.formula), running[q.arg]) for q in step.partials if q.arg in running]
+            if terms:
+                running[step.node] = _sum(terms)
         return running
 
     @cached_property
@@ -318,20 +365,21 @@ class _Typesetter:
     @cached_property
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
-        running = self._adjoints(lambda partial: _short(lambda: self.formulas.of(partial.formula)))
-        return [_renamed(running.get(x), {}) for x in self.steps.variables]
+        running = self._adjoints(lambda partial: short(lambda: self.formulas.of(partial.formula)))
+        return [in_names(running.get(x), {}) for x in self.steps.variables]
 
     def _in_names(self) -> list[Expr | None]:
-        """The same in terms of the rows that have a label, where there are any; else of all rows, where it is too long."""
+        """The same in terms of the rows that have a label, where there are any; else of all rows, where one is too long."""
         if self.labelled:
-            names = self.leaves | {v: self.names[v] for v in self.labelled}
-        elif None in self._products:
-            names = self.names
+            names = self.leaves | {v: self.steps.labels[v] for v in self.labelled}
+            named = LocalPartials(names, self.labelled, self.steps.labels).named
+        elif not all(map(_plain, self._products)):
+            names, named = self.names, self.local.named
         else:
             return [None] * len(self._products)
         reading = Reading(names)
-        running = self._adjoints(lambda partial: _renamed(_short(lambda: reading.of(partial.formula)), self.named))
-        return [_renamed(running.get(x), self.named) for x in self.steps.variables]
+        running = self._adjoints(lambda partial: in_names(short(lambda: reading.of(partial.formula)), named))
+        return [in_names(running.get(x), named) for x in self.steps.variables]
 
     def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
@@ -370,26 +418,24 @@ def _ratio(d: str, of: str, by: str) -> Cell:
 
 def _sum(pairs: Sequence[tuple[Expr | None, Expr | None]]) -> Expr | None:
     """Σ a·b; None if a part is unknown or the result too long."""
-    return _short(lambda: shortest(total([known(a) * known(b) for a, b in pairs])))
-
-
-def _renamed(e: Expr | None, named: Mapping[Product, Expr]) -> Expr | None:
-    return _short(lambda: renamed(known(e), named))
-
-
-def _longest_first(parts: Iterable[Mapping[Product, Expr]]) -> dict[Product, Expr]:
-    return dict(sorted([item for each in parts for item in each.items()], key=lambda item: -len(item[0][1])))
-
-
-def _short(make: Callable[[], Expr]) -> Expr | None:
-    try:
-        return make()
-    except (TooLong, ArithmeticError):
-        return None
+    return short(lambda: shortest(total([known(a) * known(b) for a, b in pairs])))
 
 
 def _text(text: str) -> Cell:
     return lambda style: rf"\text{{{text}}}" if style is LATEX and text else text
+
+
+_NOTHING = _text("")
+
+
+def _equals(*cells: Cell) -> Cell:
+    """∂ξ1/∂W = −X"""
+    return lambda style: " = ".join([cell(style) for cell in cells])
+
+
+def _is(name: str | None) -> Cell:
+    """= p"""
+    return lambda style: "" if name is None else f"= {style.symbol(name)}"
 
 
 def _symbol(name: str) -> Cell:
@@ -402,16 +448,17 @@ def _list(words: str, names: Sequence[str]) -> Cell:
                           + ", ".join([style.symbol(n) if n != "…" else n for n in shown]))
 
 
-def _simple(v: Value, names: Mapping[Value, str]) -> Cell:
-    return _expr(_short(lambda: simplify(v, names)))
-
-
 def _expr(e: Expr | None) -> Cell:
     return lambda style: "…" if e is None else written(e, style)
 
 
+def _plain(e: Expr | None) -> bool:
+    text = "…" if e is None else written(e, TEXT)
+    return "…" not in text and width(text) <= PLAIN
+
+
 def _times(factors: Sequence[Expr | None]) -> Expr | None:
-    return _short(lambda: shortest(reduce(mul, map(known, factors), plain(1.0))))
+    return short(lambda: shortest(reduce(mul, map(known, factors), plain(1.0))))
 
 
 def _arrows(names: Sequence[str]) -> Cell:

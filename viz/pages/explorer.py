@@ -66,12 +66,13 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     order = topological(value)
     if len(order) > 3 * limit:
         raise ValueError(_advice(len(order), "nodes", 3 * limit, (len(order) + 2) // 3))
-    called = xi_names(value, {stands.get(v, v): name for v, name in given.items()})
+    given = {stands.get(v, v): name for v, name in given.items()}
+    called = xi_names(value, given)
     groups = groups_of(order, symbols_of(order, called), collapse)
     largest = max([len(groups), *[len(group.members) for group in groups]]) if groups else len(order)
     if largest > limit:
         raise ValueError(_advice(largest, "boxes in one picture", limit, largest))
-    data = described(order, [stands[x] for x in _variables([*stands], wrt)], called)
+    data = described(order, [stands[x] for x in _variables([*stands], wrt)], called, given)
     data["groups"] = [group.members for group in groups]
     data["names"] = [group.name for group in groups]
     how: dict[str, Any] = {"rankdir": rankdir, "engine": engine}

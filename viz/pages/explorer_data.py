@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,8 +22,9 @@ from autograd.sweep import dependents, formulas, numbers
 from autograd.value import Value, literal
 from autograd.zeros import Term, local_partials, pushforward
 
+from ..formulas.algebra import written
 from ..formulas.notation import TEXT, formula
-from ..formulas.tables import _simple
+from ..formulas.partials import LocalPartials
 from ..graphs.svg import whole
 
 __all__ = ["described", "isolated", "symbols_of"]
@@ -38,8 +39,10 @@ def symbols_of(order: Sequence[Value], names: Mapping[Value, str]) -> dict[Value
     return {v: isolated(TEXT.symbol(names[v]) if v in names else f"{formula(v, names):9}") for v in order}
 
 
-def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping[Value, str]) -> dict[str, Any]:
-    """The nodes, edges, sweeps and rows; forward mode by each of the `variables`."""
+def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping[Value, str],
+              given: Container[Value] = ()) -> dict[str, Any]:
+    """The nodes, edges, sweeps and rows; forward mode by each of the `variables`. Of the nodes with `names`, those that have a
+    label or are in `given` were named by somebody."""
     place = {v: i for i, v in enumerate(order)}
     twins = topological(in_letters(order[-1], names)[0])   # in whose formulas a plain number has its name
     at = {twin: i for i, twin in enumerate(twins)}
@@ -51,6 +54,13 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
     several = [_reached_twice(v, names) if v.args else set() for v in order]
     right, wrong = trace(order, edges), trace(order, impatient(order, edges))
     rows, row_of = _rows(twins, called, [twins[place[v]] for v in order if not (v.args or v.constant)])
+    labelled = {twin: called[twin] for v, twin in zip(order, twins, strict=True)
+                if twin in called and (v in given or v.label is not None)}
+    local = LocalPartials(called, [twin for twin in called if twin.args], labelled)
+
+    def partial(twin: Value, d: Value | float) -> str:
+        e = local.of(twin, d if isinstance(d, Value) else literal(float(d)))
+        return isolated("…" if e is None else written(e, TEXT))
     name_of = dict(zip(twins, symbols.values(), strict=True))
     tangents = [pushforward(order, {x: 1.0}, order, symbolic=False, blame=False) for x in variables]
     found = {
@@ -61,11 +71,11 @@ def described(order: Sequence[Value], variables: Sequence[Value], names: Mapping
             for v, twin in zip(order, twins, strict=True)],
         "edges": [{"head": i, "tail": place[order[i].args[k]], "key": f"{i}-{k}", "partial": numbers(order[i])[k],
                    "nth": str(k + 1).translate(_LOWERED) if order[i].args[k] in several[i] else "",
-                   "formula": _derivative(formulas(twins[i])[k], twins[i], called)} for i, k in edges],
+                   "formula": partial(twins[i], formulas(twins[i])[k])} for i, k in edges],
         "backward": [(where[edge], term, total) for edge, term, total in right],
         "wrong": [(where[edge], term, total) for edge, term, total in wrong],
         "rows": [{"node": at[v], "partials": [
-            {"name": f"∂{name_of[v]}/∂{name_of[p.arg]}", "formula": _derivative(p.formula, v, called), "value": p.number}
+            {"name": f"∂{name_of[v]}/∂{name_of[p.arg]}", "formula": partial(v, p.formula), "value": p.number}
             for p in (step.partials if step else ())]} for v, step in rows],
         "variables": [{"node": place[x], "nodes": [place[v] for v in t], "tangents": [*t.values()]}
                       for x, t in zip(variables, tangents, strict=True)],
@@ -141,12 +151,6 @@ def _rows(order: Sequence[Value], names: Mapping[Value, str],
             if v in row_of:
                 row_of.setdefault(a, row_of[v])
     return [(v, found.get(v)) for v in rows], row_of
-
-
-def _derivative(d: Any, v: Value, names: Mapping[Value, str]) -> str:
-    """A local partial of `v`, a Value or a plain number, in terms of the other nodes."""
-    others = {u: name for u, name in names.items() if u is not v}   # so that of e^ξ1 it is e^ξ1, as in the lecture
-    return isolated(_simple(d if isinstance(d, Value) else literal(float(d)), others)(TEXT))
 
 
 def _portable(x: Any) -> Any:
