@@ -38,7 +38,7 @@ from nn import (
     StepLR,
     fit,
 )
-from nn.training import compilation
+from nn.training import looped
 
 SCHEDULES: list[Any] = [None, lambda o: StepLR(o, 2, 0.5), lambda o: ExponentialLR(o, 0.9), lambda o: CosineAnnealingLR(o, 4),
                         lambda o: ReduceLROnPlateau(o, factor=0.5, patience=0)]
@@ -69,14 +69,14 @@ def trained(soon: int, make: Callable[[], Module] = mlp, x: Any = X, y: Any = RE
     made = options["optimizer"]
     model = perturbed(make())
     optimizer = OPTIMIZERS[made](model.parameters(), lr=0.02) if isinstance(made, str) else made(model.parameters())
-    old, compilation.SOON = compilation.SOON, soon
+    old, looped.SOON = looped.SOON, soon
     rows: Any = None
     try:
         rows = fit(model, x, y, **options | {"optimizer": optimizer}).rows
     except (ArithmeticError, RuntimeError) as error:
         rows = str(error)
     finally:
-        compilation.SOON = old
+        looped.SOON = old
     return rows, numbers(model), [p.grad for p in model.parameters()], optimizer.t, optimizer.state, optimizer.lr
 
 
@@ -299,6 +299,13 @@ class Counts(Optimizer):
         return x - self.lr * g / self.calls, ()
 
 
+class Aware(Optimizer):
+    """It reads how many steps there were from itself."""
+
+    def update(self, x: Any, g: Any, t: int, *slots: Any) -> Any:
+        return x - self.lr / (1 + self.t) * g, ()
+
+
 class Own(SGD):
     def step(self) -> None:
         for p in self.params:
@@ -310,7 +317,7 @@ class Moved(SGD):
         return super().moved(x, np.clip(g, -0.1, 0.1))
 
 
-@pytest.mark.parametrize("kind", [Lion, Branches, OfAll, Counts, Own, Moved], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Lion, Branches, OfAll, Counts, Aware, Own, Moved], ids=lambda kind: kind.__name__)
 def test_an_optimizer_of_the_user(kind: Any, calls: list[int]) -> None:
     same(optimizer=partial(kind, lr=0.01))
     assert (sum(calls) > 20) is (kind is Lion)

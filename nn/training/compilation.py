@@ -23,7 +23,6 @@ import numpy as np
 from autograd import Value, errstate, no_grad, topological
 from autograd.compiler import Compiled, TraceError
 from autograd.compiler.compare import different, of_function, of_trace
-from autograd.compiler.descent import Descent, Epochs
 from autograd.compiler.trace import Symbol, collector_off, run
 from autograd.conversion import bounded, to_float
 from autograd.guard import guarded
@@ -46,14 +45,12 @@ from ..losses import (
 from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
 from .gradients import EagerDescent, loss_of, tell
-from .looped import Loop
 from .reading import chance_kept, generators, snapshot, unchanged
 
 __all__ = ["CompiledDescent", "check_targets", "forward"]
 
 _FEWEST, _MOST, _SOON = 2, 10, 30_000   # examples that are compared; nodes of all of them
 _WORTH, _IN_VAIN = 100, 10   # examples between two compilations that pay; how often there may be fewer
-SOON = 100                # steps, after which the loop of those to come is compiled too
 _TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
 _BINARY = (binary_cross_entropy, binary_cross_entropy_with_logits)   # of several outputs: each class against the rest
@@ -78,9 +75,6 @@ class CompiledDescent:
         self.mask = np.array([float(p in weights) for p in self.parameters])
         self.theta: Array | None = None
         self.gradient: Array | None = None
-        self.steps = 0
-        self.loop: Loop | None = None   # where there are many steps
-        self.held = False   # whether the numbers are there, instead of in `theta`
         self.f: Compiled
         self.L: Value
         self.inputs: list[list[Value]] = []   # the symbols of an example and its target
@@ -179,76 +173,16 @@ class CompiledDescent:
 
     def end(self) -> None:
         """Give them back, with the last gradient; again, if that was interrupted."""
-        self._take_back()
         if self.theta is not None:
             put(self.parameters, "data", self.theta)
             if self.gradient is not None:
                 put(self.parameters, "grad", self.gradient)
             self.theta = None
 
-    def _take_back(self) -> None:
-        """Take the numbers out of the loop."""
-        if self.held and self.loop and self.loop.descent:
-            found = self.loop.descent
-            self.theta, self.optimizer.kept, self.gradient = found.x, found.kept, found.gradient
-            self.held = False
-
-    def go(self, epochs: Epochs, single: bool = False) -> None:
-        """Make steps of the epochs: in machine code all that are left, else one, or where it is to be a `single` one.
-        FloatingPointError as from `step`."""
-        descent = None if single or self.instead else self._looped()
-        if descent is None:
-            epochs.add(self.step(epochs.batch()))
-            return
-        assert self.loop
-        data = self._of(epochs.order) if epochs.per == 1 else self.data
-        if not self.loop.compared:
-            self._compare(descent, epochs, data)
-            return
-        if not self.held:
-            self._load(descent)
-            self.held = True
-        self.since += epochs.left * epochs.size
-        if not descent.go(epochs, data, self.optimizer.lr):
-            epochs.add(self.step(epochs.batch()))   # which tells what is not finite, or is finite by what the graph knows
-            self.loop.in_vain += 1
-
-    def ahead(self, n: int, size: int) -> int:
-        """How many epochs of n examples may be made at once, if nobody looks."""
-        return max(1, self.loop.descent.at_once(size) // -(-n // size)) if self.held and self.loop and self.loop.descent else 1
-
-    def _looped(self) -> Descent | None:
-        """The machine code of the loop, if it pays and there is one."""
-        if self.held and self.loop:
-            return self.loop.descent
-        self.steps += 1
-        if self.steps <= SOON:
-            return None
-        if self.loop is None or not self.loop.holds(self.f, self.optimizer):
-            self.loop = Loop(self.f, self.optimizer, self.l2, self.mask)
-        return self.loop.descent if self.loop.in_vain <= _IN_VAIN else None
-
-    def _load(self, descent: Descent) -> None:
-        assert self.theta is not None
-        t, slots = self.optimizer.kept
-        descent.load(self.theta, slots, t, 0.0 if self.gradient is None else self.gradient)
-
-    def _compare(self, descent: Descent, epochs: Epochs, data: Sequence[Array]) -> None:
-        """Make a step, and once more in the loop; where they differ, the loop is used no more."""
-        assert self.loop
-        self._load(descent)
-        again, lr = epochs.again(), self.optimizer.lr
-        epochs.add(self.step(epochs.batch()))
-        assert self.theta is not None
-        self.loop.compared = descent.go(again, data, lr, 1) and self.loop.agrees(self.theta, self.optimizer.kept)
-        if not self.loop.compared:
-            self.loop.descent = None
-
     def step(self, batch: Batch) -> float:
         """n·J of a batch, before a step of the optimizer. FloatingPointError as from `Cost` and `Optimizer.step`."""
         if self.instead:
             return self.instead.step(batch)
-        self._take_back()
         assert self.theta is not None
         theta, self.since = self.theta, self.since + len(batch)
         total, self.gradient = self.cost(theta, batch)
@@ -275,7 +209,7 @@ class CompiledDescent:
                 total, g = self.f.value_and_grad(theta, X, Y)
                 if self.l2:
                     weights = theta * self.mask
-                    total += np.cumsum(self.l2 / 2 * weights * weights)[-1]   # in this order, as the loop does
+                    total += np.cumsum(self.l2 / 2 * weights * weights)[-1]   # in this order, which looped.py keeps
                     g = g + self.l2 * weights
                 if not (math.isfinite(total) and finite(g)):
                     raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")

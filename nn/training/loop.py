@@ -28,8 +28,9 @@ from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
 from .callbacks import Callback, Checkpoint
-from .compilation import CompiledDescent, check_targets
+from .compilation import check_targets
 from .gradients import Cost, EagerDescent, Gradients, diagnose, eager_gradients, executor_gradients
+from .looped import LoopedDescent
 from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
 from .state import History, TrainingState, resume_from, rng_state
 
@@ -117,8 +118,9 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
         while (k := state.epoch - first) < run.place[0]:
             row = {"epoch": state.epoch + 1, "loss": float(run.totals[k]) / run.n, "lr": lr}
-            row |= evaluate(model, None, trained, metric, compiled=graph)
-            row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
+            if seen:
+                row |= evaluate(model, None, trained, metric, compiled=graph)
+                row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
             if isinstance(state.schedule, ReduceLROnPlateau):
                 state.schedule.step(row.get("val_loss", row["loss"]))
             elif state.schedule:
@@ -159,7 +161,7 @@ def _order(state: TrainingState, train: Array, size: int, shuffle: bool, epochs:
     return np.array([train[state.rng.permutation(len(train))] for _ in range(epochs)])
 
 
-def _train(state: TrainingState, descent: EagerDescent | CompiledDescent, run: Epochs) -> None:
+def _train(state: TrainingState, descent: EagerDescent | LoopedDescent, run: Epochs) -> None:
     """A step of the optimizer for every batch of a run; its totals are of n·J, each before its step."""
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
     descent.begin(anew=True)
@@ -182,7 +184,7 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              examples: Examples, eager: EagerDescent, watched: bool) -> CompiledDescent | None:
+              examples: Examples, eager: EagerDescent, watched: bool) -> LoopedDescent | None:
     """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
@@ -190,7 +192,7 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend, eager if compiled == "auto" else None, watched)
+        descent = LoopedDescent(model, loss, l2, optimizer, examples, backend, eager if compiled == "auto" else None, watched)
     except Exception as error:
         if compiled != "auto":
             raise
