@@ -31,11 +31,6 @@ class LoopedDescent(CompiledDescent):
     held: Descent | None = None   # the loop's machine code, while the numbers are in it
     doubtful = True             # whether the optimiser may have been changed
 
-    def begin(self, anew: bool = False) -> None:
-        """Take the parameters' numbers, as CompiledDescent does."""
-        self.doubtful = self.doubtful or self.theta is None
-        super().begin(anew)
-
     def go(self, epochs: Epochs, single: bool = False) -> None:
         """Make steps of the epochs: in machine code all that are left, else one, or where it is to be a `single` one.
         FloatingPointError as from `step`."""
@@ -63,6 +58,7 @@ class LoopedDescent(CompiledDescent):
     def end(self) -> None:
         """Give the numbers back, as CompiledDescent does."""
         self._take_back()
+        self.doubtful = True
         super().end()
 
     def step(self, batch: Batch) -> float:
