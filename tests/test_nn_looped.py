@@ -247,6 +247,14 @@ def test_early_stopping_and_metrics_are_as_by_the_steps() -> None:
         assert len(stopped[0]) < 30
 
 
+def test_early_stopping_restores_the_best_of_parameters_in_another_order(calls: list[int]) -> None:
+    stopping = EarlyStopping(3)
+    same(optimizer=lambda params: SGD(params[::-1], lr=2.0), epochs=9, callbacks=[stopping])
+    best, epoch = stopping.best_parameters, stopping.best_epoch
+    assert sum(calls) > 20 and 0 < epoch < 9
+    assert trained(10 ** 9, optimizer=lambda params: SGD(params[::-1], lr=2.0), epochs=epoch)[1] == best
+
+
 @pytest.mark.parametrize("stop", [1, 3, 6])
 def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(stop: int, tmp_path: Path) -> None:
     options: dict[str, Any] = {"l2": 0.1, "schedule": SCHEDULES[3], "make": partial(LinearRegression, 3)}

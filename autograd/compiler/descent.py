@@ -47,7 +47,8 @@ class Epochs:
     def __post_init__(self) -> None:
         self.n = self.order.shape[-1]
         self.per = -(-self.n // self.size)
-        self.totals, self.place = np.zeros(self.epochs), np.zeros(2, np.int64)
+        self.words = np.zeros(2 + self.epochs, np.int64)   # of both, so that one address tells where they are
+        self.place, self.totals = self.words[:2], self.words[2:].view(np.float64)
 
     @property
     def left(self) -> int:
@@ -114,6 +115,7 @@ class Descent:
                       "C": np.ascontiguousarray(columns), "A": np.empty(self.P)}
         self.rooms |= {f"{name}{k}": x[k] for name, x in (("U", self.U), ("M", self.M), ("g", self.g)) for k in (0, 1)}
         self.table, self.places = np.zeros(len(PLACES) + 2 * len(self.widths), np.int64), PLACES
+        self.address = _address(self.table)
         self.lr = self.table.view(np.float64)[PLACES["lr"]:][:1]
         self._set(kernel=cast(loops.native.call, c_void_p).value or 0, **{name: _address(x) for name, x in self.rooms.items()})
         self.given: tuple[Any, ...] = ()   # what was given last: the data, and the sizes of its batches
@@ -155,12 +157,12 @@ class Descent:
         order = np.ascontiguousarray(epochs.order, np.int64)
         self.lr[:] = lr
         self._set(order=_address(order) if epochs.per > 1 else 0, between=n if order.ndim > 1 else 0,
-                  totals=_address(epochs.totals), place=_address(epochs.place), alive=1)
+                  place=(words := _address(epochs.words)), totals=words + 16, alive=1)
         left, at_once = min(epochs.left, most or epochs.left), self.at_once(size)
         while left and self._word("alive"):
             self._set(steps=min(left, at_once))
             left -= min(left, at_once)
-            self.program.native.call(_address(self.table))
+            self.program.native.call(self.address)
         return bool(self._word("alive"))
 
     def at_once(self, size: int) -> int:

@@ -73,6 +73,8 @@ class CompiledDescent:
         self.examples, trained, weights = examples, set(optimizer.params), set(model.weights())
         self.parameters = [*optimizer.params, *[p for p in model.parameters() if p not in trained]]
         self.mask = np.array([float(p in weights) for p in self.parameters])
+        place = {p: i for i, p in enumerate(self.parameters)}
+        self.places = np.array([place[p] for p in model.parameters()])
         self.theta: Array | None = None
         self.gradient: Array | None = None
         self.f: Compiled
@@ -178,6 +180,13 @@ class CompiledDescent:
             if self.gradient is not None:
                 put(self.parameters, "grad", self.gradient)
             self.theta = None
+
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters()."""
+        if self.theta is None:
+            return [p.data for p in self.model.parameters()]
+        found: list[float] = self.theta[self.places].tolist()
+        return found
 
     def step(self, batch: Batch) -> float:
         """n·J of a batch, before a step of the optimizer. FloatingPointError as from `Cost` and `Optimizer.step`."""

@@ -150,6 +150,10 @@ class EagerDescent:
         """Make the next step of the epochs."""
         epochs.add(self.step(epochs.batch()))
 
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters()."""
+        return [p.data for p in self.cost.parameters]
+
     def ahead(self, n: int, size: int) -> int:
         """How many epochs are made at once."""
         return 1

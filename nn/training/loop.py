@@ -27,7 +27,7 @@ from ..losses import Loss
 from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
-from .callbacks import Callback, Checkpoint
+from .callbacks import Callback, Checkpoint, EarlyStopping
 from .compilation import check_targets
 from .gradients import Cost, EagerDescent, Gradients, diagnose, eager_gradients, executor_gradients
 from .looped import LoopedDescent
@@ -112,7 +112,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         graph = _compiled(compiled, gradients, model, L, signed, made, examples, eager, watched)
     descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
-    seen = bool(state.callbacks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
+    state.descent = descent
+    looks = [c for c in state.callbacks if type(c) is not EarlyStopping]   # which asks for the numbers alone
+    seen = bool(looks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
+    told_of_each = bool(seen or state.callbacks or state.schedule)
 
     def record(run: Epochs, first: int, lr: float) -> None:
         """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
@@ -135,7 +138,7 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         try:
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
-                many = 1 if seen or state.schedule else min(descent.ahead(len(train), size), state.epochs - state.epoch)
+                many = 1 if told_of_each else min(descent.ahead(len(train), size), state.epochs - state.epoch)
                 run, first, lr = Epochs(_order(state, train, size, shuffle, many), size, many), state.epoch, made.lr
                 _train(state, descent, run)
                 if seen:

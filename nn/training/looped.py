@@ -61,6 +61,12 @@ class LoopedDescent(CompiledDescent):
         self.doubtful = True
         super().end()
 
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters()."""
+        if self.held:
+            self.theta = self.held.x
+        return super().numbers()
+
     def step(self, batch: Batch) -> float:
         """A single step, as CompiledDescent makes it."""
         self._take_back()
