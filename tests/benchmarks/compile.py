@@ -1,4 +1,5 @@
-"""How fast compiled graphs are, beside numpy by hand, PyTorch, JAX, CasADi and micrograd, as far as this Python has them.
+"""How fast compiled graphs are, beside numpy by hand, PyTorch, JAX, CasADi, PyTensor, heyoka and micrograd, as far as this
+Python has them.
 
     python3 tests/benchmarks/compile.py                     everything
     python3 tests/benchmarks/compile.py --quick             fewer repetitions, without what is slow to compile
@@ -55,12 +56,13 @@ CASES = {
     "moons": Case("moons, MLP 2-16-16-1, hinge and L2", moons, 100, never=(), not_quick=("JAX unrolled",)),
     "digits": Case("digits, MLP 64-32-10, softmax", lambda: classifier(64, 32, 10), 128),
     "digits-all": Case("digits, MLP 64-32-10, softmax", lambda: classifier(64, 32, 10), 1797, not_quick=("torch.compile",)),
-    "784": Case("MLP 784-100-10, softmax", lambda: classifier(784, 100, 10), 100, not_quick=("CasADi", "torch.compile")),
+    "784": Case("MLP 784-100-10, softmax", lambda: classifier(784, 100, 10), 100,
+                not_quick=("CasADi", "CasADi, gcc", "torch.compile")),
     "cnn": Case("CNN in scalars: 8×8, 4 filters 3×3, dense 10", cnn, 128),
     "mixture": Case("Gaussian mixture in the plane, K = 5", mixture, 1000, never=(),
                     not_quick=("torch.compile", "JAX unrolled")),
-    "dag": Case("random DAG of 10⁴ operations", dag, 0),
-    "dag-1000": Case("random DAG of 10⁴ operations", dag, 1000, not_quick=("PyTorch eager",)),
+    "dag": Case("random DAG of 10⁴ operations", dag, 0, not_quick=("heyoka",)),
+    "dag-1000": Case("random DAG of 10⁴ operations", dag, 1000, not_quick=("PyTorch eager", "heyoka")),
 }
 
 
@@ -110,7 +112,8 @@ class Outcome:
 def applies(name: str, case: Case, model: Model) -> bool:
     """Whether a system has something to say to a case."""
     return {"micrograd": case.model is moons, "numpy by hand": model.by_hand is not None,
-            "torch.compile": model.vectorised is not None, "JAX strict": model.vectorised is not None,
+            "torch.compile": model.vectorised is not None, "heyoka": case.model in (moons, mixture, dag),   # minutes to compile
+            "PyTensor": model.vectorised is not None and case.model is not cnn, "JAX strict": model.vectorised is not None,
             "JAX lenient": model.vectorised is not None, "xigrad python": not case.B, NUMPY: bool(case.B)}.get(name, True)
 
 

@@ -5,13 +5,15 @@ A step is the loss, all its gradients, and θ ← θ − rate · gradient. All o
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import importlib.util
 import math
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import SimpleNamespace
@@ -94,7 +96,7 @@ def on_floats(f: Any, theta: Array, arrays: list[list[float]], rate: float) -> S
     return Step(run, lambda: np.array(numbers), compiled=f)
 
 
-@contextmanager
+@contextlib.contextmanager
 def collector_off() -> Iterator[None]:
     """Within it Python's cyclic collector waits, as it does within `compile_function`."""
     import gc
@@ -231,7 +233,7 @@ def jax_step(strict: bool, unrolled: bool = False) -> Maker:
     return make
 
 
-def casadi(task: Task) -> Step:
+def casadi(task: Task, **options: Any) -> Step:
     """An SX function of loss and gradient of one example, mapped over the batch with its sums, run on buffers."""
     import casadi as ca
     model, n = task.model, max(task.B, 1)
@@ -242,7 +244,7 @@ def casadi(task: Task) -> Step:
 
     def with_gradient(loss: Any) -> list[Any]:
         return [ca.densify(loss), ca.densify(ca.gradient(loss, p))]
-    f = ca.Function("f", [p, x, t], with_gradient(model.example(F, params, ca.vertsplit(x), ca.vertsplit(t))))
+    f = ca.Function("f", [p, x, t], with_gradient(model.example(F, params, ca.vertsplit(x), ca.vertsplit(t))), options)
     if n > 1:
         f = f.map("batch", "serial", n, [0], [0, 1])   # theta is the same for all, the results are added up
     theta, value, slopes = task.theta.copy(), np.zeros(1), np.zeros(model.size)
@@ -262,6 +264,57 @@ def casadi(task: Task) -> Step:
             np.multiply(fixed, task.rate, out=fixed)
             np.subtract(theta, fixed, out=theta)
         return float(value[0] / n + extra[0])
+    return Step(run, lambda: theta)
+
+
+def casadi_c(task: Task) -> Step:
+    """The same as C code, which gcc compiles; without optimisation, which takes minutes for long straight lines."""
+    if shutil.which("gcc") is None:
+        raise RuntimeError("no gcc here")
+    compiler = {"flags": ["-O0", "-march=native"], "verbose": False, "cleanup": False}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):   # it writes where it is called
+        return casadi(task, jit=True, jit_cleanup=False, compiler="shell", jit_options=compiler)
+
+
+def pytensor(task: Task) -> Step:
+    """A function of PyTensor's, by numba, which updates the parameters itself."""
+    import pytensor as pt
+    from pytensor import tensor as at
+    F = SimpleNamespace(
+        linear=lambda x, w, b: x @ w.T + b, relu=lambda x: at.maximum(x, 0.0), exp=at.exp, tanh=at.tanh, sin=at.sin,
+        logsumexp=lambda z, axis: at.logsumexp(z, axis=axis),
+        cross_entropy=lambda z, t: (at.logsumexp(z, axis=1) - (z * t).sum(axis=1)).mean())
+    model = task.model
+    assert model.vectorised
+    P = [pt.shared(p.copy()) for p in model.parts(task.theta)]
+    X, T = pt.shared(task.X), pt.shared(task.T)
+    loss = model.vectorised(F, P, X, T)
+    f = pt.function([], loss, updates=[(p, p - task.rate * g) for p, g in zip(P, pt.grad(loss, P), strict=True)], mode="NUMBA")
+    return Step(lambda: float(f()), lambda: np.concatenate([p.get_value().ravel() for p in P]))
+
+
+def heyoka(task: Task) -> Step:
+    """A compiled function of heyoka's: loss and gradient of one example, evaluated for the batch."""
+    import heyoka as hy
+    model, n = task.model, max(task.B, 1)
+    F = SimpleNamespace(relu=hy.relu, exp=hy.exp, tanh=hy.tanh, sin=hy.sin,
+                        logsumexp=lambda *xs: hy.log(hy.sum([hy.exp(x) for x in xs])))
+    p, x, t = ([hy.expression(f"{name}{i:05}") for i in range(k)] for name, k in
+               zip(("p", "x", "t"), (model.size, *model.widths), strict=True))
+    loss = model.example(F, p, x, t)
+    if model.penalty:
+        loss = loss + model.penalty(F, p)
+    f = hy.cfunc([loss, *hy.diff_tensors([loss], diff_args=p, diff_order=1).gradient], vars=[*p, *x, *t])
+    theta, inputs = task.theta.copy(), np.empty((model.size + sum(model.widths), n))
+    inputs[model.size:] = np.concatenate([task.X, task.T], axis=1).T
+    outputs = np.empty((1 + model.size, n))
+
+    def run() -> float:
+        inputs[:model.size] = theta[:, None]
+        f(inputs, outputs=outputs)
+        found = outputs.mean(axis=1)
+        np.subtract(theta, task.rate * found[1:], out=theta)
+        return float(found[0])
     return Step(run, lambda: theta)
 
 
@@ -287,6 +340,9 @@ PEERS: dict[str, tuple[str, Maker]] = {   # name → (the package it needs, how 
     "JAX lenient": ("jax", jax_step(False)),
     "JAX unrolled": ("jax", jax_step(True, unrolled=True)),
     "CasADi": ("casadi", casadi),
+    "CasADi, gcc": ("casadi", casadi_c),
+    "PyTensor": ("pytensor", pytensor),
+    "heyoka": ("heyoka", heyoka),
 }
 OURS: dict[str, tuple[str, Maker]] = {
     "xigrad python": ("autograd", xigrad("python")),
