@@ -114,11 +114,11 @@ class Descent:
                       "G": np.empty(kernel.sums), "H": np.empty(kernel.sums), "E": np.empty(kernel.outputs * kernel.lanes),
                       "C": np.ascontiguousarray(columns), "A": np.empty(self.P)}
         self.rooms |= {f"{name}{k}": x[k] for name, x in (("U", self.U), ("M", self.M), ("g", self.g)) for k in (0, 1)}
-        self.table, self.places = np.zeros(len(PLACES) + 2 * len(self.widths), np.int64), PLACES
-        self.address = _address(self.table)
-        self.lr = self.table.view(np.float64)[PLACES["lr"]:][:1]
+        table, self.places = np.zeros(len(PLACES) + 2 * len(self.widths), np.int64), PLACES
+        self.address, self.table = _address(table), table.data   # which gives and takes Python's integers
+        self.lr = table.view(np.float64)[PLACES["lr"]:][:1]
         self._set(kernel=cast(loops.native.call, c_void_p).value or 0, **{name: _address(x) for name, x in self.rooms.items()})
-        self.given: tuple[Any, ...] = ()   # what was given last: the data, and the sizes of its batches
+        self.given: tuple[Sequence[Array], int, int] | None = None   # last: the data, n, and the size of its batches
 
     def load(self, x: Array, slots: Any, t: int, gradient: Any = 0.0) -> None:
         """Begin at the parameters x, after t steps; a slot is an array, or the number of all parameters."""
@@ -150,7 +150,7 @@ class Descent:
         data   the arguments without θ: all examples, or, of a single batch that is always the same, those in its order
         """
         n, size = epochs.n, epochs.size
-        if not (self.given and self.given[1:] == (n, size) and all([x is y for x, y in zip(self.given[0], data, strict=True)])):
+        if self.given is None or self.given[0] is not data or self.given[1:] != (n, size):
             self._take(data, n, size)
         for start, v in enumerate(self.captured, self.P):
             self.U[:, start] = v.data
@@ -175,7 +175,8 @@ class Descent:
         batch = min(n, size)
         rooms = [np.empty((batch, width)) for width in self.widths]
         sizes = [self._sizes(batch), self._sizes(n % size or batch)]
-        self.table[len(self.places):] = [_address(x) for pair in zip(held, rooms, strict=True) for x in pair]
+        for place, x in enumerate([x for pair in zip(held, rooms, strict=True) for x in pair], len(self.places)):
+            self.table[place] = _address(x)
         self._set(full=_address(sizes[0]), last=_address(sizes[1]), size=size, per=-(-n // size))
         self.given = data, n, size
         self.alive = held, rooms, sizes   # whose addresses are in use
@@ -190,7 +191,7 @@ class Descent:
             self.table[self.places[name]] = x
 
     def _word(self, name: str) -> int:
-        return int(self.table[self.places[name]])
+        return self.table[self.places[name]]
 
 
 def _traced(rule: Rule, columns: int, slots: int) -> Program:

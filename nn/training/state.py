@@ -82,6 +82,9 @@ class TrainingState:
         found: list[float] = self.descent.numbers() if self.descent else [p.data for p in self.model.parameters()]
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"descent": None}   # a copy or a pickle trains nothing
+
     def tell(self, event: str) -> None:
         """Call the method `event` of every callback that has it."""
         for callback in self.callbacks:
