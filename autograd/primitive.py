@@ -89,7 +89,8 @@ class Primitive:
     pole      what IEEE arithmetic answers where `value` raises: ±inf at a pole, else nan (the default)
     overflow  the answer where `value` overflows; +inf by default
     latex, text   its notation: "{0}" is the first argument, "{0:2}" the same in brackets if it binds
-              looser than 2 (1 a sum, 2 a product, 8 a function or power, 9 a symbol), "{0:^}" an exponent;
+              looser than 2 (1 a sum, 2 a product, 8 a function or power, 9 a symbol), "{0:^}" an exponent,
+              "{0:+}" and "{0:-}" a further term of a sum, added and subtracted;
               of any number of arguments, "{0}" is all of them with commas between
     binds     how tightly the notation itself binds
     symbol    what a box of a picture shows; its name by default

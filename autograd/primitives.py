@@ -341,7 +341,7 @@ expm1 = Primitive("expm1", value=math.expm1, partials=lambda y, x: (exp(x),), ar
                   latex="(e{0:^} - 1)", text="(e{0:^} − 1)")
 log1p = Primitive("log1p", value=math.log1p, partials=lambda y, x: (1 / (1 + x),), array=lambda xp, x: xp.log1p(x),
                   pole=lambda x: -math.inf if x == -1 else math.nan, domain=POSITIVE,
-                  latex=r"\log (1 + {0:1})", text="log(1 + {0:1})", binds=8, advice="log1p needs a number above -1")
+                  latex=r"\log (1{0:+})", text="log(1{0:+})", binds=8, advice="log1p needs a number above -1")
 log2 = Primitive("log2", value=math.log2, partials=lambda y, x: (math.log2(math.e) / x,),
                  array=lambda xp, x: xp.log2(x), pole=lambda x: math.nan if x else -math.inf,
                  latex=r"\log_2 {0:9}", text="log₂ {0:9}", binds=8, domain=POSITIVE, advice="log2 needs a positive number")
@@ -368,18 +368,18 @@ surprisal = Primitive("surprisal", value=_nan_first(_surprisal), partials=lambda
                     binds=2)   # −log of the softmax: log Σ exp(z − x) of x and the others
 share = Primitive("share", value=lambda a, b: a / (a + b), array=lambda xp, a, b: a / (a + b), domain=POSITIVE,
                   partials=_share_slopes, pole=lambda a, b: math.copysign(math.inf, a) if a and a == a else math.nan,
-                  latex=r"\frac{{{0}}}{{{0:1} + {1:1}}}", text="{0:2}/({0:1} + {1:1})", binds=2,
+                  latex=r"\frac{{{0}}}{{{0:1}{1:+}}}", text="{0:2}/({0:1}{1:+})", binds=2,
                   advice="the two have no sum to be shares of")
 
-# Kinks: conditions are primitives, so that no derivative branches.
+# Kinks: conditions are primitives, so that no derivative branches. H is Heaviside's step, ½ at 0; [x > 0] is 0 there.
 step = Primitive("step", flat=True, kink=lambda x: x, value=_nan_first(lambda x: 1.0 if x > 0 else 0.0),
                  partials=lambda y, x: (0.0,), array=lambda xp, x: xp.heaviside(x, 0.0), latex="[{0} > 0]", text="[{0} > 0]")
 sign = Primitive("sign", flat=True, symbol="sgn", kink=lambda x: x,
                  value=lambda x: math.copysign(1.0, x) if x and x == x else x, partials=lambda y, x: (0.0,),
                  array=lambda xp, x: xp.sign(x), latex=r"\operatorname{{sgn}} {0:9}", text="sgn {0:9}", binds=8)
 exceeds = Primitive("exceeds", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a > b else 0.5 if a == b else 0.0),
-                    partials=lambda y, a, b: (0.0, 0.0), latex="[{0} > {1}]", text="[{0} > {1}]",
-                    array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)))
+                    partials=lambda y, a, b: (0.0, 0.0), array=lambda xp, a, b: xp.where(a == b, 0.5, xp.heaviside(a - b, 0.5)),
+                    latex=r"\operatorname{{H}}({0:1}{1:-})", text="H({0:1}{1:-})")
 equals = Primitive("equals", flat=True, kink=_ties, value=_nan_first(lambda a, b: 1.0 if a == b else 0.0),
                    partials=lambda y, a, b: (0.0, 0.0), latex="[{0} = {1}]", text="[{0} = {1}]",
                    array=lambda xp, a, b: xp.where(a == b, 1.0, xp.where((a != a) | (b != b), xp.nan, 0.0)))

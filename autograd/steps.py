@@ -20,6 +20,7 @@ from typing import Any
 
 from . import primitives as p
 from .conversion import bounded
+from .display import natural
 from .faults import check_unchanged
 from .graph import topological
 from .shifts import shifted
@@ -27,7 +28,7 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Rows", "Step", "Steps", "in_letters", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Rows", "Step", "Steps", "in_letters", "in_order", "steps", "without_starts", "xi_names"]
 
 ROWS = ("auto", "all", "sums", "named")
 Rows = str | Sequence[Value | str]   # which rows: one of these words, or the rows themselves or their names
@@ -131,7 +132,8 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "au
     adjoint = pullback(order, {y: 1.0}, variables, symbolic=False)
     gradient = tuple([adjoint.get(x, 0.0) for x in variables])
     tangents = [pushforward(order, {x: 1.0}, chosen, symbolic=False) for x in variables]
-    table = [Step(shown[v], v, _partials(v, shown, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
+    places = {v: i for i, v in enumerate(shown)}
+    table = [Step(shown[v], v, _partials(v, places, depends), tuple([t.get(v, 0.0) for t in tangents]), adjoint.get(v, 0.0))
              for v in chosen]
     given = _layout(y, labels, variables, labels)[1] if alias else shown   # in which no two nodes have one name
     return Steps(y, tuple(table), tuple(variables), gradient, shown, {v: given[v] for v in shown if v in labels})
@@ -232,7 +234,7 @@ def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labe
     for x in wrt or ():
         if not isinstance(x, Value):
             raise TypeError(f"wrt has {bounded(x)}: it takes the Values that the expression was built from")
-    leaves = [v for v in order if not (v.args or v.constant)]
+    leaves = in_order([v for v in order if not (v.args or v.constant)], labels)
     return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v in labels] or leaves)
 
 
@@ -313,11 +315,12 @@ def _shifts_a_leaf(v: Value) -> bool:
 
 
 def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Mapping[Value, str]) -> dict[Value, str]:
-    """A different name for every symbol: its label, else x1, x2 … for a variable, ξ1, ξ2 … for a row and L for y."""
+    """A different name for every symbol, in the order of the symbols: its label, else x1, x2 … for a variable; then for every
+    row, ξ1, ξ2 …, and L for y."""
     taken = {*labels.values(), *[x.label for x in symbols]}
     names: dict[Value, str] = {}
     times = Counter[str]()   # how many have the same label
-    for letter, group in (("x", symbols), ("ξ", rows)):
+    for letter, group in (("x", in_order(symbols, labels)), ("ξ", rows)):
         free = (name for i in count(1) if (name := f"{letter}{i}") not in taken)
         for v in group:
             if v not in names:
@@ -331,6 +334,17 @@ def _names(y: Value, symbols: Sequence[Value], rows: Sequence[Value], labels: Ma
     return names
 
 
+def in_order(symbols: Iterable[Value], labels: Mapping[Value, str]) -> list[Value]:
+    """y, z1, z2, z3 of z2, y, z1, z3: where labels differ in their numbers only, they stand in the order of these."""
+    places: dict[tuple[str, ...], int] = {}
+    keys = {}
+    for v in symbols:
+        label = labels.get(v, v.label)
+        parts = [] if label is None else natural(label)
+        keys[v] = places.setdefault(tuple([letters for _, letters in parts]), len(places)), parts
+    return sorted(keys, key=keys.__getitem__)
+
+
 def _primed(name: str, times: Counter[str]) -> Iterator[str]:
     """x′, x″ and x‴ of those that are called x too, then x⁽⁵⁾, as derivatives are written: of a thousand each is short."""
     for k in count(times[name]):
@@ -338,8 +352,9 @@ def _primed(name: str, times: Counter[str]) -> Iterator[str]:
         yield name + "′" * (k - 1) if k < 5 else f"{name}⁽{str(k).translate(_RAISED)}⁾"
 
 
-def _partials(v: Value, names: dict[Value, Any], depends: set[Value]) -> tuple[Partial, ...]:
-    inner = topological(v, stop=names)
-    args = list(dict.fromkeys([a for u in inner for a in u.args if a in names and a in depends]))
+def _partials(v: Value, places: dict[Value, int], depends: set[Value]) -> tuple[Partial, ...]:
+    """By every symbol and row that the row uses, in their places."""
+    inner = topological(v, stop=places)
+    args = sorted({a for u in inner for a in u.args if a in places and a in depends}, key=places.__getitem__)
     found = pullback(inner, {v: 1.0}, args)
     return tuple([Partial(a, d if isinstance(d := found.get(a, 0.0), Value) else literal(float(d))) for a in args])

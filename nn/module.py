@@ -85,8 +85,8 @@ class Module:
         """All a⁽ˡ⁾ and all z⁽ˡ⁾: a⁽¹⁾ = x, z⁽ˡ⁺¹⁾ = Θ⁽ˡ⁾a⁽ˡ⁾ (with a₀ = 1), a⁽ˡ⁺¹⁾ = g(z⁽ˡ⁺¹⁾).
 
         Each is a list of Values, even of one, or an image; they stand in the order in which the layers are called. The first
-        list begins with the input, so it is one longer; of an MLP, Θ⁽ˡ⁾ is `layers[l − 1].theta`. What sums nothing up, as
-        a pool, has z = a.
+        list begins with the input, plain numbers being called x1, x2 …, so it is one longer; of an MLP, Θ⁽ˡ⁾ is
+        `layers[l − 1].theta`. What sums nothing up, as a pool, has z = a.
         NotImplementedError for a module with parameters that is neither a layer nor made of layers.
 
         >>> from nn import MLP
@@ -94,7 +94,7 @@ class Module:
         >>> [len(v) for v in a], [len(v) for v in z]
         ([2, 3, 1], [3, 1])
         """
-        return listed_layers(self, x)
+        return listed_layers(self, x, lambda *place: indexed("x", *place))
 
     # ---- parameters
 

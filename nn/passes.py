@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from itertools import repeat
 from typing import Any
+
+import numpy as np
 
 from autograd import Value
 from autograd.conversion import to_float
-from autograd.structure import leaves_of, shaped
+from autograd.structure import leaves_of, shape_of, shaped
 from autograd.value import literal
 
 __all__ = ["PASS", "Pass", "listed_layers"]
@@ -39,11 +43,15 @@ class Pass:
 PASS: ContextVar[Pass | None] = ContextVar("nn_forward_pass", default=None)
 
 
-def listed_layers(module: Any, x: Any) -> tuple[list[Any], list[Any]]:
-    """([x, a of every layer], [z of every layer]), as `Module.forward_pass` tells."""
+def listed_layers(module: Any, x: Any, called: Callable[..., str]) -> tuple[list[Any], list[Any]]:
+    """([x, a of every layer], [z of every layer]), as `Module.forward_pass` tells; called(i) is a plain input's name."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    told = f"an input of {module.called()}"
-    x = shaped(x, [v if isinstance(v, Value) else literal(to_float(v, told)) for v in leaves_of(x)])
+    told, shape = f"an input of {module.called()}", shape_of(x)
+    if shape and len(shape) == 3 and shape[0] == 1:   # an image of one channel
+        shape = shape[1:]
+    names = repeat(None) if shape is None else [called(*[i + 1 for i in place]) for place in np.ndindex(shape or (1,))]
+    x = shaped(x, [v if isinstance(v, Value) else literal(to_float(v, told), name)
+                   for v, name in zip(leaves_of(x), names, strict=False)])
     noted = Pass()
     token = PASS.set(noted)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ from viz.formulas.notation import HTML, LATEX, TEXT, Style
 mpmath = pytest.importorskip("mpmath")
 mp, mpf = mpmath.mp, mpmath.mpf
 
-ROWS = {**TRUTHS, "lgamma": lambda x: mp.log(abs(mp.gamma(x))), "digamma": mp.digamma,
-        "trigamma": lambda x: mp.psi(1, x), **{f"polygamma{n}": (lambda x, n=n: mp.psi(n, x)) for n in range(2, 10)}}
+ROWS: dict[str, Any] = {**TRUTHS, "lgamma": lambda x: mp.log(abs(mp.gamma(x))), "digamma": mp.digamma,
+        "trigamma": lambda x: mp.psi(1, x), **{f"polygamma{n}": (lambda x, n=n: mp.psi(n, x)) for n in range(2, 10)},
+        "H": lambda x: ROWS["exceeds"](x, mpf(0))}
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 NORMAL = "0123456789-"
 CALLED = {   # functions whose notation is not the name of their row
@@ -55,7 +57,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.names = {str(self.style.symbol(name)): value for name, value in self.values.items()}
-        product = {"text": "{}ᵀ·{}", "html": "{}<sup>T</sup>·{}", "latex": r"{{{}}}^{{T}} \cdot {}"}[self.style.name]
+        product = {"text": "{}ᵀ·{}", "html": "{}<sup>T</sup>·{}", "latex": r"{}{{}}^{{T}} \cdot {}"}[self.style.name]
         for w, x in permutations(self.vectors, 2):
             if len(self.vectors[w]) == len(self.vectors[x]):
                 name = product.format(self.style.symbol(w), self.style.symbol(x))
@@ -167,10 +169,10 @@ class Reader:
             return abs(inner) if token == "|" else ROWS["floor" if token == "⌊" else "ceil"](inner)
         if token == "[":
             left = self._sum()
-            row = {">": "exceeds", "=": "equals"}[self._take()]
+            sign = self._take()
             right = self._sum()
             self._take("]")
-            return ROWS[row](left, right)
+            return ROWS["equals"](left, right) if sign == "=" else ROWS["step"](left - right if sign == ">" else right - left)
         assert kind == "word", f"{token!r} in {self.tokens}"
         if token == "e":
             return "e" if self._peek()[1] == "^" or self._peek()[0] == "raised" else mp.e
@@ -185,13 +187,23 @@ class Reader:
         else:
             raise AssertionError(f"no function is called {name!r}, in {self.tokens}")
         if name == "softmax":
-            self._take("_1" if self.style is LATEX else "₁")
-            return mp.exp(args[0]) / sum(map(mp.exp, args))
+            return mp.exp(args[self._below() - 1]) / sum(map(mp.exp, args))
         if name == "Γ":
             return mp.gamma(*args)
         if name.startswith("ψ⁽"):
             return ROWS[f"polygamma{name[2].translate(str.maketrans(SUPERSCRIPTS, NORMAL))}"](*args)
         return ROWS[CALLED.get(name, name)](*args)
+
+    def _below(self) -> int:
+        """The whole number that stands below."""
+        if self.style is LATEX:
+            self._take("_")
+            self._take("{")
+            return int(self._bracketed("}"))
+        digits = ""
+        while self._peek()[1] in [*"₀₁₂₃₄₅₆₇₈₉"]:
+            digits += self._take()
+        return int(unicodedata.normalize("NFKC", digits))
 
     def _arguments(self) -> list[Any]:
         self._take("(")

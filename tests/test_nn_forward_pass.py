@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Value, grad, numbers, sigmoid, tanh
+from autograd import Value, grad, numbers, sigmoid, tanh, topological
+from autograd.structure import leaves_of
 from nn import (
     ACTIVATIONS,
     GAN,
@@ -143,3 +144,13 @@ def test_an_input_that_does_not_fit_is_told() -> None:
 def test_the_lectures_activation_by_hand() -> None:
     a, z = MLP.from_theta([[[0.5, 1.0, -1.0]], [[0.0, 2.0]]], "sigmoid", "sigmoid").forward_pass([1.0, 2.0])
     assert numbers(z) == [[-0.5], [2 * sigmoid(-0.5)]] and numbers(a[1:]) == [[sigmoid(-0.5)], [sigmoid(2 * sigmoid(-0.5))]]
+
+
+def test_plain_inputs_have_the_names_that_layers_give_them() -> None:
+    u = Value(1.0, label="u")
+    for model, x, names in ((MLP(2, [2, 1], rng=0), [1.0, 2.0], ["x1", "x2"]), (MLP(2, [2, 1], rng=0), [u, 2.0], ["u", "x2"]),
+                            (Neuron(1, rng=0), 3.0, ["x1"]), (Neuron(2, rng=0), np.ones(2), ["x1", "x2"]),
+                            (Conv2d(1, 1, 2, rng=0), [[[1, 2], [3, 4]]], ["x₁₁", "x₁₂", "x₂₁", "x₂₂"])):
+        a, z = model.forward_pass(x)
+        assert [v.label for v in leaves_of(a[0])] == names
+        assert {v.label for v in topological(*leaves_of(z[0])) if v.constant} <= {*names}

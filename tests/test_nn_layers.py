@@ -351,7 +351,7 @@ def test_plain_inputs_are_x1_x2_and_pixels_their_row_and_column() -> None:
 def test_names_in_table_picture_and_page_are_the_models() -> None:
     neuron = Neuron(2, rng=0)
     y = neuron([1.0, 2.0])
-    assert [v for v in xi_names(y).values() if v[0] not in "ξL"] == ["b", "w1", "x1", "w2", "x2"]
+    assert [v for v in xi_names(y).values() if v[0] not in "ξL"] == ["b", "w1", "w2", "x1", "x2"]
     assert [v.label for v in viz.table(y).steps.variables] == ["b", "w1", "w2"]
     x = [Value(1.0, label="size"), Value(2.0, label="age")]
     assert [row.partials[0].arg.label for row in viz.table(neuron(x), model=neuron).steps.rows[:1]] == ["w1"]

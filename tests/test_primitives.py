@@ -504,7 +504,7 @@ def test_a_row_refuses_what_is_no_number(p: Primitive, x: Any) -> None:
 def test_the_notation_can_be_filled_in(p: Primitive) -> None:
     class Part:
         def __format__(self, spec: str) -> str:
-            assert spec in {"", "^"} or spec.isdigit()
+            assert spec in {"", "^", "+", "-"} or spec.isdigit()
             return f"<{spec}>"
     for template in (p.latex, p.text):
         if template is not None:

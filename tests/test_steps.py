@@ -14,7 +14,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, errstate, exp, grad, jvp, log, logsumexp, primitive, sigmoid, tanh
+from autograd import (
+    Value,
+    errstate,
+    exp,
+    grad,
+    heaviside,
+    jvp,
+    log,
+    log1p,
+    log_sigmoid,
+    logsumexp,
+    maximum,
+    minimum,
+    primitive,
+    relu,
+    sigmoid,
+    step,
+    tanh,
+)
 from autograd.steps import Steps, steps, xi_names
 from viz import Table, XiTables, table, to_ascii
 from viz.formulas.algebra import TooLong, simplify, written
@@ -74,7 +92,7 @@ def test_sums_of_products_are_one_row() -> None:
     z = w[0] * x[0] + w[1] * x[1] + b
     assert names(steps(tanh(z), rows="all")) == ["ξ1", "ξ2", "ξ3", "ξ4", "L"]
     [row, _] = steps(tanh(z), rows="sums").rows
-    assert row.name == "ξ4" and [q.number for q in row.partials] == [3.0, 1.0, 4.0, 2.0, 1.0]
+    assert row.name == "ξ4" and [q.number for q in row.partials] == [3.0, 4.0, 1.0, 2.0, 1.0]
     used_twice = w[0] * x[0]
     assert names(steps(used_twice * (used_twice + b), rows="sums")) == ["ξ1", "ξ2", "L"]
     used_twice.label = "h"
@@ -104,13 +122,21 @@ def test_the_lectures_layout_has_all_in_one_table() -> None:
     assert head == ["variable", "partial derivative", "value", "value of partial", "dξn/dW"]
     assert rows[3] == ["ξ4 = 1/ξ3 = p", "∂ξ4/∂ξ3 = −1/ξ3²", "1/(1 + e⁻⁹) = 0.99987661", "−1/(1 + e⁻⁹)² = −0.99975323",
                        "3·e⁻⁹/(1 + e⁻⁹)² = 0.00037013805"]
-    assert rows[-1] == ["chain rule", "dL/dW = (p − y)·X = X·(1/(1 + e^(−W·X)) − y)", "", "", ""]
+    assert rows[-1] == ["chain rule", "dL/dW = (p − y)·X = (1/(1 + e^(−W·X)) − y)·X", "", "", ""]
     head, first, *_ = table(L, W, layout="lecture", mode="backward").tables[0].cells(TEXT)
     assert head[-1] == "dL/dξn" and first == ["W", "", "3", "", "−3·e⁻⁹/(1 + e⁻⁹) = −0.00037018373"]
     head, *_ = table(L, layout="lecture", mode="both").tables[0].cells(TEXT)
     assert head[4:] == ["dξn/dy", "dξn/dW", "dξn/dX", "dL/dξn"]
     for columns in (80, 120):
         assert max(map(len, table(L, W, layout="lecture").text(width=columns).splitlines())) <= columns
+
+
+def test_an_activation_may_have_a_slope_of_0() -> None:
+    x = Value(0.5, label="x")
+    a = sigmoid(primitive("step")(x))
+    a.label = "a"
+    rows = table(a * x, x).tables[0].cells(TEXT)
+    assert [row[3] for row in rows if row[2] == "∂a/∂x"] == ["0"] and rows[-1][3] == "a"
 
 
 def test_a_name_is_found_beneath_rows_that_have_none() -> None:
@@ -222,6 +248,32 @@ def test_a_plain_number_that_has_a_name_is_a_letter() -> None:
     text = table(y).text()
     assert [v.label for v in table(y).steps.variables] == ["w"] and table(y).steps.gradient == (0.0,)
     assert "∂ξ1/∂w  │ x " in text and "dL/dw" in text and "dL/dx" not in text
+
+
+def test_leaves_and_partials_stand_in_the_order_of_their_names() -> None:
+    z2, z1, y, z10 = (Value(float(i), label=label) for i, label in enumerate(("z2", "z1", "y", "z10"), 1))
+    L = tanh(z2 * z1) * z10 + y * z1
+    assert [*steps(L).names.values()][:4] == [v.label for v in steps(L).variables] == ["z1", "z2", "z10", "y"]
+    assert [steps(L).names[q.arg] for q in steps(L, rows="named").rows[0].partials] == ["z1", "z2", "z10", "y"]
+    assert steps(L, wrt=[z2, z1]).variables == (z2, z1)   # as they are asked for
+    W = [Value(1.0, label=label) for label in ("W₂₁", "W₁,₁₀", "W₁₂")]
+    assert [*steps(tanh(W[0] * W[1] * W[2])).names.values()][:3] == ["W₁₂", "W₁,₁₀", "W₂₁"]
+
+
+def test_what_differs_at_0_is_told_apart() -> None:
+    """step(0) = 0 and heaviside(0) = ½, as a maximum's slope is where the two are equal."""
+    x, y = Value(0.0, label="x"), Value(2.0, label="y")
+    assert [str(formula(v, {x: "x", y: "y"})) for v in (step(x), heaviside(x))] == ["[x > 0]", "H(x)"]
+    assert formula(heaviside(x), {x: "x"}, LATEX) == r"\operatorname{H}(x)"
+    for f, text in ((relu(-x), "−[x < 0]"), (maximum(x, y), "H(x − y)"), (minimum(0.0, x), "H(−x)")):
+        assert table(f, x).tables[0].cells(TEXT)[1][4] == text
+    assert "[x &lt; 0]" in table(relu(-x), x).html() and "[x < 0]" in table(relu(-x), x).latex()
+
+
+def test_minus_signs_are_not_doubled() -> None:
+    x = Value(0.5, label="x")
+    minus = -x
+    assert [str(formula(v, {x: "x"})) for v in (-minus, log_sigmoid(-x), log1p(-x))] == ["x", "−log(1 + e^x)", "log(1 − x)"]
 
 
 def test_variables_of_equal_number_stay_apart() -> None:
@@ -478,6 +530,7 @@ def test_latex_has_titles_and_the_note_and_rows_that_do_not_touch() -> None:
     assert displays[3].splitlines()[1] == (
         r"&\text{50${\mathrm{\%}}$ of ${\partial}$${\xi}$4/${\partial}$${\xi}$3 ${\mathrm{\&}}$ ${-}$y${\cdot}$e${\hat{\ }}$"
         r"(${-}$W): ${\mathrm{\{}}$true${\mathrm{\}}}$${\_}$1 ${\mathrm{\backslash }}$input}")
+    assert table(log(W), note="Θ⁽¹⁾₁₂ = x²").latex().endswith("&\\text{$\\Theta^{(1)}_{12}$ = $x^{2}$}\n\\end{aligned}\n\\]")
 
 
 @pytest.mark.parametrize(("formula", "depth"), [

@@ -25,14 +25,17 @@ Metric = Callable[[list[Any], list[Any]], float]   # (outputs, targets) → a nu
 
 
 def predict(model: Module, X: Any) -> list[Any]:
-    """The model's output for every row of X, as a float or a list of floats; nothing is recorded.
+    """What the model computes of every row of X, as a float or a list of floats: of a classifier logits, and not classes.
+    Nothing is recorded.
 
-    (What a model computes may be a logit; the lectures' models say its class: `model.predict(X)`.) Of many rows it is
-    computed by a compiled graph, if the model has one for all rows: to 1e-12 the same numbers.
+    Classes are what the lectures' models say themselves, `model.predict(X)`, and what `accuracy` counts. Of many rows the
+    outputs are computed by a compiled graph, if the model has one for all rows: to 1e-12 the same numbers.
 
-    >>> from nn import LinearRegression
-    >>> predict(LinearRegression(2), [[1.0, 2.0], [3.0, 4.0]])
-    [0.0, 0.0]
+    >>> from nn import LogisticRegression
+    >>> model, X = LogisticRegression(1), [[0.0], [1.0]]
+    >>> model.theta = [-1.0, 3.0]
+    >>> predict(model, X), model.predict(X)
+    ([-1.0, 2.0], array([0, 1]))
     """
     return listed(outputs(model, Examples.of(X)))
 

@@ -23,6 +23,8 @@ from .expressions import (
     call,
     calls,
     fraction,
+    is_monomial,
+    is_rest,
     number,
     replaced,
     shortest,
@@ -62,6 +64,7 @@ _RULES: dict[Primitive, Callable[..., Expr]] = {
     p.share: lambda a, b: a * (a + b) ** _INVERSE,
     p.logistic: lambda a: _call(p.sigmoid, a) * _call(p.sigmoid, _minus(a)),
     p.sech2: lambda a: _call(p.cosh, a) ** Fraction(-2),
+    p.exceeds: lambda a, b: _call(p.exceeds, a + _minus(b), number(0.0)),
     p.cauchy: lambda a: (number(1.0) + a * a) ** _INVERSE,
     p.inversion: lambda a, b: a * (a * a + b * b) ** _INVERSE,
     p.logsumexp: lambda *xs: _call(p.log, total([_call(p.exp, x) for x in xs])),
@@ -98,7 +101,8 @@ class Reading:
             if u.op in _DIVISIONS and not read[-1].terms and not (u.op in _OF_TWO and read[0].terms):
                 return None   # a division by a plain 0 has no formula
             rule = _RULES.get(u.op) if not (u.op is p.shift and keep) else None
-            return shortest(rule(*read)) if rule else _call(u.op, *read)
+            e = rule(*read) if rule else _call(u.op, *read)
+            return shortest(e) if rule and not (u.op is p.neg and is_rest(read[0])) else e   # −(1 − y), as it was computed
         except TooLong:
             return None
 
@@ -127,8 +131,8 @@ def simplify(v: Value, names: Mapping[Value, str], numeric: bool = False,
 def renamed(e: Expr, named: Mapping[Product, Expr]) -> Expr:
     """`e` in terms of what has a name, where that is shorter; TooLong if nobody could read it."""
     for parts in (_complements(e), named):
-        if parts:
-            other = shortest(replaced(e, parts))
+        if parts and (other := replaced(e, parts)) != e:
+            other = shortest(other)
             e = other if other.measure[1] <= e.measure[1] else e
     if e.size > LARGEST:
         raise TooLong
@@ -141,6 +145,8 @@ def names_for(names: Mapping[Value, str], v: Value) -> dict[Product, Expr]:
     rest = number(1.0) + _minus(name)
     try:
         e = Reading({u: called for u, called in names.items() if u is not v}).of(v)
+        if is_monomial(e):   # w·x stays what it is
+            return {}
         left = fraction(number(1.0) + _minus(e))
     except TooLong:
         return {}
@@ -161,13 +167,17 @@ def _as_call(e: Expr) -> Call | None:
 
 
 def _complements(e: Expr) -> dict[Product, Expr]:
-    """σ(−h) as 1 − σ(h), where both are in `e`."""
+    """σ(−h) as 1 − σ(h), where both are in `e`; and tanh(h/2) as σ(h) − σ(−h), where one is."""
     found: dict[Product, Expr] = {}
     within = dict.fromkeys(sorted(calls(e.terms, p.sigmoid), key=lambda a: a.args[0].measure))
     for a in within:
         pattern, way = _COMPLEMENTS[p.sigmoid](*a.args)
         if pattern[1][0][0] in within and call(a.op, *a.args).terms[0] not in found:
             found[pattern] = way
+    for a in calls(e.terms, p.tanh) if within else ():
+        h = number(2.0) * a.args[0]
+        if not {Call(p.sigmoid, (h,)), Call(p.sigmoid, (_minus(h),))}.isdisjoint(within):
+            found[call(a.op, *a.args).terms[0]] = number(2.0) * call(p.sigmoid, h) + number(-1.0)
     return found
 
 

@@ -10,20 +10,23 @@ quotients of equal factors merge, equal terms add up, a factor that divides a su
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from autograd import Primitive
+from autograd import primitives as p
+from autograd.display import natural
 
 from .notation import TEXT, Style, Term
 
 LARGEST = 60    # atoms in a formula that anybody reads
 WORKING = 400   # atoms in one that may still become shorter
 DEEPEST = 30    # brackets in brackets
+_SET_OUT = str.maketrans("", "", "()−")
 
 
 class TooLong(Exception):
@@ -34,6 +37,7 @@ class _Part:
     """What a product is made of."""
 
     inside: tuple[tuple[Product, ...], ...] = ()   # the sums that stand in it
+    shell: int = 2                                 # the characters around them: brackets, or its name
 
     @cached_property
     def depth(self) -> int:
@@ -41,10 +45,24 @@ class _Part:
         return 1 + max(map(_depth, self.inside)) if self.inside else 0
 
     @cached_property
-    def natural(self) -> list[Any]:
-        """What it is sorted by: its text, by number where names have one, z9 before z10."""
-        text = str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+    def measure(self) -> tuple[int, int]:
+        """How many additions stand in it, but not in the argument of a function, which one takes in as a whole; and about how
+        many characters it has in print."""
+        additions, length = 0, self.shell
+        for more, longer in map(_measure, self.inside):
+            additions += more if isinstance(self, Sum) else 0
+            length += longer
+        return additions, length
+
+    @cached_property
+    def natural(self) -> tuple[list[tuple[int, str]], int]:
+        """What it is sorted by: its text, by number where names have one, z9 before z10; and what has minus signs behind."""
+        text = self._text
+        return natural(text.translate(_SET_OUT)), text.count("−")
+
+    @property
+    def _text(self) -> str:
+        return str(_written_power(self, ONE, TEXT))   # type: ignore[arg-type]
 
 
 class _Unordered:
@@ -69,6 +87,11 @@ class Symbol(_Part):
 
     name: str
 
+    @property
+    def shell(self) -> int:  # type: ignore[override]
+        """Its name."""
+        return len(self.name)
+
 
 @dataclass(frozen=True)
 class Call(_Part):
@@ -81,6 +104,15 @@ class Call(_Part):
     def inside(self) -> tuple[tuple[Product, ...], ...]:  # type: ignore[override]
         """Its arguments."""
         return tuple([a.terms for a in self.args])
+
+    @property
+    def shell(self) -> int:  # type: ignore[override]
+        """The name and brackets."""
+        return len(self.op.name) + 2
+
+    @property
+    def _text(self) -> str:
+        return " ".join([self.op.name, *[written(a, TEXT) for a in self.args]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +147,7 @@ class Expr(_Unordered):
 
     @cached_property
     def measure(self) -> tuple[int, int]:
-        """How many additions it has, and about how many characters in print: what a reader has to take in."""
+        """How many additions it has outside of functions, and about how many characters in print: what a reader takes in."""
         return _measure(self.terms)
 
     def __add__(self, other: Expr) -> Expr:
@@ -192,6 +224,7 @@ def number(x: float) -> Expr:
     return expr([(Fraction(repr(float(x))), ())] if x else [])
 
 
+@lru_cache(maxsize=4096)   # a table reads each of its n partials in terms of n names: 1.5x on 100 rows
 def symbol(name: str) -> Expr:
     """A name."""
     return expr([(ONE, ((Symbol(name), ONE),))])
@@ -234,9 +267,10 @@ def shortest(e: Expr) -> Expr:
     """
     if e.size > 2 * LARGEST or (len(e.terms) == 1 and not any([isinstance(atom, Sum) for atom, _ in e.terms[0][1]])):
         return e
-    best = e
-    for way in _other_ways(e):
-        if _simpler(way, best):
+    best = e = _signed(e)
+    for way in map(_gathered, _other_ways(e)):
+        saved = e.measure[0] - way.measure[0]   # what opens brackets saves an addition for each, or does not make more terms
+        if _simpler(way, best) and (saved >= len(_brackets(e) - _brackets(way)) or len(way.terms) <= len(e.terms)):
             best = way
     return _signed(best)
 
@@ -251,6 +285,19 @@ def has_factor(e: Expr, part: Expr) -> bool:
     return e == part or (len(e.terms) == 1 and (Sum(part.terms), ONE) in e.terms[0][1])
 
 
+def is_monomial(e: Expr) -> bool:
+    """Whether it is a product of names, and a number."""
+    return len(e.terms) == 1 and all([isinstance(atom, Symbol) for atom, _ in e.terms[0][1]])
+
+
+def is_rest(e: Expr) -> bool:
+    """Whether it is 1 − y, of a name or function y."""
+    if len(e.terms) != 2:
+        return False
+    (c, left), (d, right) = e.terms
+    return c == 1 and not left and d == -1 and len(right) == 1 and right[0][1] == 1
+
+
 def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Call]:
     """Every call that stands in them, of any primitive or of this one."""
     for _, factors in terms:
@@ -259,6 +306,11 @@ def calls(terms: Iterable[Product], op: Primitive | None = None) -> Iterator[Cal
                 yield atom
             for inner in atom.inside:
                 yield from calls(inner, op)
+
+
+def _brackets(e: Expr) -> set[Atom]:
+    """The sums that it has as factors."""
+    return {atom for _, factors in e.terms for atom, n in factors if n > 0 and isinstance(atom, Sum)}
 
 
 def _simpler(way: Expr, than: Expr) -> bool:
@@ -272,20 +324,18 @@ def _simpler(way: Expr, than: Expr) -> bool:
 
 
 def _measure(terms: Sequence[Product]) -> tuple[int, int]:
-    """(how many additions, about how many characters) it has in print."""
+    """(how many additions outside of functions, about how many characters) it has in print."""
     additions = len(terms) - 1
-    length = 3 * additions
+    length = 3 * additions + (len(terms) > 0 and terms[0][0] < 0)
     for c, factors in terms:
-        length += len(factors) - 1 + (0 if abs(c) == 1 and factors else 1 + len(str(c))) + (c < 0)
+        under, alone = 0, abs(c) == 1 and len(factors) > 0
+        length += max(len(factors) - 1, 0) + (0 if alone else bool(factors) + len(str(abs(c))))
         for atom, n in factors:
-            length += abs(n) != 1
-            if isinstance(atom, Symbol):
-                length += len(atom.name)
-            else:
-                length += 2 if isinstance(atom, Sum) else len(atom.op.name)
-                for more, longer in map(_measure, atom.inside):
-                    additions += more
-                    length += longer
+            more, longer = atom.measure
+            additions += more
+            length += longer + (abs(n) != 1)
+            under += n < 0
+        length += 2 * (under > 1) + 2 * (alone and under == len(factors))   # brackets, and 1/
     return additions, length
 
 
@@ -303,8 +353,8 @@ def _other_ways(e: Expr) -> Iterator[Expr]:
     below = [s for s, n in factor[1] if isinstance(s, Sum) and n < 0]
     yield _signed(_with(*_without(factor, over, dict.fromkeys(_sums(e.terms)))))
     if len(over) > 1:
-        for s in below:   # (quotient · s + remainder) / s
-            quotient, rest = _divided(over, s.terms)
+        for s, by in [(u, terms) for u in below for terms in (u.terms, u.terms[::-1])]:   # (quotient · s + remainder) / s
+            quotient, rest = _divided(over, by)
             if quotient and rest:
                 shared, rest = _content(rest)
                 part = _with(_times(shared, (ONE, ((s, -ONE),))), rest)
@@ -323,16 +373,34 @@ def _without(factor: Product, over: list[Product], sums: Iterable[Sum]) -> tuple
     return factor, over
 
 
+def _gathered(e: Expr) -> Expr:
+    """ŷ·(y1 + y2 + y3) − y for ŷ·y1 + ŷ·y2 + ŷ·y3 − y: terms that share a factor, if that is shorter in print."""
+    parts, rest = list[Expr](), list(e.terms)
+    while len(rest) > 2:
+        times = Counter([atom for _, factors in rest for atom, n in factors if n == 1])
+        shared = max(times, key=times.__getitem__, default=None)
+        if shared is None or times[shared] < 2:
+            break
+        within = [t for t in rest if (shared, ONE) in t[1]]
+        parts.append(_with(*_content(within)))
+        rest = [t for t in rest if (shared, ONE) not in t[1]]
+    found = total([*parts, expr(rest)]) if parts else e
+    return found if found.measure[1] < e.measure[1] else e
+
+
 def _signed(e: Expr) -> Expr:
-    """p − y for −(y − p); −(1 − y) is as good as y − 1."""
-    c, factors = e._factored()
-    for i, (s, n) in enumerate(factors if c == -1 else ()):
-        if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] > 0 > s.terms[1][0]:
-            (c, left), (d, right) = s.terms
-            if not left and len(right) == 1 and isinstance(right[0][0], Symbol):
-                continue
-            turned = Sum(((-d, right), (-c, left)))
-            return expr([(ONE, (*factors[:i], (turned, n), *factors[i + 1:]))])._distributed()
+    """p − y for −(y − p), and −p·(1 − p) for p·(p − 1); −(1 − y)/q stays."""
+    sign, factors = e._factored()
+    for i, (s, n) in enumerate(factors if abs(sign) == 1 else ()):
+        if isinstance(s, Sum) and n == 1 and len(s.terms) == 2 and s.terms[0][0] * s.terms[1][0] < 0:
+            (d, right), (c, left) = sorted(s.terms, key=lambda t: t[0])
+            turned = expr([(-d, right), (-c, left)])
+            if sign < 0:
+                stays = is_rest(expr([(c, left), (d, right)])) and any([m < 0 or atom == right[0][0] for atom, m in factors])
+            else:
+                stays = not is_rest(turned) or all([atom != left[0][0] for atom, _ in factors])
+            if not stays:
+                return expr([(-sign, (*factors[:i], (Sum(turned.terms), n), *factors[i + 1:]))])._distributed()
     return e
 
 
@@ -484,24 +552,53 @@ def _rebuilt(atom: Atom, parts: Mapping[Product, Expr]) -> Expr:
 # ---- in print
 
 def written(e: Expr, style: Style) -> Term:
-    """The expression in print."""
-    return style.sum([_written_term(t, style) for t in _in_line(e.terms)]) if e.terms else style.number(0.0)
+    """The expression in print; … if a part of it is too long."""
+    text = style.sum([_written_term(t, style) for t in _in_line(e.terms)]) if e.terms else style.number(0.0)
+    cut = style.cut()
+    return cut if cut in text and not any([cut in style.symbol(name) for name in _names(e.terms)]) else text
 
 
 def _in_line(terms: Sequence[Product]) -> Sequence[Product]:
-    """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments; and b − a for −a + b."""
-    calls = {f[0][0].op if c == 1 and len(f) == 1 and f[0][1] == 1 and isinstance(f[0][0], Call) else None for c, f in terms}
-    if len(calls) == 1 and None not in calls:
-        return sorted(terms, key=lambda t: t[1][0][0].natural)
-    first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
-    return [terms[first], *terms[:first], *terms[first + 1:]]
+    """e^z1 + e^z2 for e^z2 + e^z1: values of one function stand in the order of their arguments, and terms that differ in
+    numbers, as w1·x1 and w2·x2, in theirs; 1 + x·y for x·y + 1; and b − a for −a + b."""
+    if len(terms) == 1:
+        return terms
+    calls = [[atom for atom, _ in factors if isinstance(atom, Call)] for _, factors in terms]
+    if all([len(each) == 1 for each in calls]) and len({each[0].op for each in calls}) == 1:
+        order = sorted(range(len(terms)), key=lambda i: calls[i][0].natural)
+        terms = [terms[i] for i in order]
+    plain = next((i for i, (c, factors) in enumerate(terms) if c > 0 and not factors), None)
+    if plain and not all([len(f) < 2 and all([isinstance(a, Symbol) and n == 1 for a, n in f]) for _, f in terms]):
+        terms = [terms[plain], *terms[:plain], *terms[plain + 1:]]
+    else:
+        first = next((i for i, (c, _) in enumerate(terms) if c > 0), 0)
+        terms = [*terms[first:], *terms[:first]]
+    alike: dict[Any, list[int]] = {}
+    for i, t in enumerate(terms):
+        alike.setdefault(_shape(t), []).append(i)
+    if len(alike) < len(terms):
+        places = dict(zip([i for at in alike.values() for i in at],
+                          [t for at in alike.values() for t in sorted([terms[i] for i in at], key=_numbers)], strict=True))
+        terms = [places[i] for i in range(len(terms))]
+    return terms
+
+
+def _shape(term: Product) -> tuple[bool, tuple[Any, ...]]:
+    """What it is but for numbers."""
+    c, factors = term
+    return c > 0, tuple(sorted([(*[part for _, part in atom.natural[0]], n) for atom, n in factors], key=str))
+
+
+def _numbers(term: Product) -> list[Any]:
+    return sorted([atom.natural for atom, _ in term[1]])
 
 
 def _written_term(product: Product, style: Style) -> Term:
-    c, factors = product
-    top, bottom = _coefficient(abs(c))
-    over = [_written_power(atom, n, style) for atom, n in _ordered(factors) if n > 0]
-    under = [_written_power(atom, -n, style) for atom, n in _ordered(factors) if n < 0]
+    c, _ = product
+    factors = _ordered(product[1])
+    over = [_written_power(atom, n, style) for atom, n in factors if n > 0]
+    under = [_written_power(atom, -n, style) for atom, n in factors if n < 0]
+    top, bottom = _coefficient(abs(c), exact=bool(under))
     if top != 1 or not over:
         over.insert(0, style.number(top))
     if bottom != 1:
@@ -511,43 +608,47 @@ def _written_term(product: Product, style: Style) -> Term:
     return style.negative(term) if c < 0 else term
 
 
-def _coefficient(c: Fraction) -> tuple[float, float]:
-    """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3."""
+def _coefficient(c: Fraction, exact: bool) -> tuple[float, float]:
+    """The number over 1 if it is a decimal, else over a number: 0.5, and 1 over 3; `exact` 1 over 2 and over 4 too."""
     x = float(c)
-    if c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000:
+    if (c != Fraction(repr(x)) and max(c.numerator, c.denominator) < 10_000) or (exact and c.denominator in (2, 4)):
         return float(c.numerator), float(c.denominator)
     return x, 1.0
 
 
 def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
-    """(p − y)·X, x·(y − x) and x·(p + y): a difference stands before names that do not occur in it."""
+    """(p − y)·X, (σ(w·x) − y)·x, p·(1 − p), σ(z)·(1 − σ(z)) and x·(p + y): a difference stands behind what it is a difference
+    of, and else in front."""
     names = [f for f in factors if isinstance(f[0], Symbol)]
     bases = [str(f[0].name).rstrip("0123456789") for f in names if isinstance(f[0], Symbol)]   # a1·a2, and y·X
     names = [f for _, f in sorted(zip(bases, names, strict=True), key=lambda f: (bases.index(f[0]), f[1][0].natural))]
     calls = sorted([f for f in factors if isinstance(f[0], Call)], key=lambda f: f[0].natural)
-    before, behind = [], list[tuple[int, tuple[Atom, Fraction]]]()
+    plain, before = [*names, *calls], list[tuple[Atom, Fraction]]()
+    behind: list[list[tuple[Atom, Fraction]]] = [[] for _ in plain]
     for f in factors:
         if isinstance(f[0], Sum):
-            within = set(_names(f[0]))
-            places = [i for i, (name, _) in enumerate(names) if name in within]
+            within = {atom for _, inner in f[0].terms for atom, _ in inner}
+            places = [i for i, (atom, _) in enumerate(plain) if atom in within]
             if places:
-                behind.append((places[-1], f))
-            elif not names or any([c < 0 for c, _ in f[0].terms]):
+                behind[places[-1]].append(f)
+            elif not names or _subtracts(f[0]):
                 before.append(f)
             else:
-                behind.append((len(names) - 1, f))
-    found = list(before)
-    for i, f in enumerate(names):
-        found += [f, *[s for place, s in behind if place == i]]
-    return [*found, *calls]
+                behind[len(names) - 1].append(f)
+    return [*before, *[each for f, sums in zip(plain, behind, strict=True) for each in (f, *sums)]]
 
 
-def _names(atom: Atom) -> Iterator[Symbol]:
-    if isinstance(atom, Symbol):
-        yield atom
-    for terms in atom.inside:
-        for _, factors in terms:
-            for inner, _ in factors:
+def _subtracts(s: Sum) -> bool:
+    """Whether it is a difference, or has one in brackets."""
+    return any([c < 0 or any([isinstance(atom, Sum) and _subtracts(atom) for atom, _ in factors]) for c, factors in s.terms])
+
+
+def _names(terms: Iterable[Product]) -> Iterator[str]:
+    for _, factors in terms:
+        for atom, _ in factors:
+            if isinstance(atom, Symbol):
+                yield atom.name
+            for inner in atom.inside:
                 yield from _names(inner)
 
 
@@ -555,7 +656,11 @@ def _written_power(atom: Atom, n: Fraction, style: Style) -> Term:
     if isinstance(atom, Symbol):
         term = style.symbol(atom.name)
     elif isinstance(atom, Call):
-        term = style.apply(atom.op, [written(a, style) for a in atom.args])
+        terms = atom.args[0].terms
+        if atom.op is p.step and len(terms) == 1 and terms[0][0] < 0:   # [−x > 0]
+            term = style.below(written(expr([(-terms[0][0], terms[0][1])])._distributed(), style))
+        else:
+            term = style.apply(atom.op, [written(a, style) for a in atom.args])
     else:
         term = style.sum([_written_term(t, style) for t in _in_line(atom.terms)])
     return term if n == 1 else style.power(term, style.number(float(n)))

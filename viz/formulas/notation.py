@@ -1,7 +1,8 @@
 """Formulas in print: as text, HTML or LaTeX, read off a graph and the table of primitives.
 
 A `Term` is a piece of print that knows how tightly it binds: 1 a sum, 2 a product, 8 a function or power, 9 a symbol.
-In a primitive's notation "{0:2}" puts the argument in brackets if it binds looser than 2, and "{0:^}" raises it.
+In a primitive's notation "{0:2}" puts the argument in brackets if it binds looser than 2, "{0:^}" raises it, "{0:+}" adds it
+to what stands before, and "{0:-}" subtracts it, unless it is 0.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
+from autograd.display import natural
 
 from .names import latex_word, plain_ascii, read
 
 LONGEST = {"text": 160, "html": 640, "latex": 640}   # characters; a part of a formula that is longer prints as …
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ASCII = str.maketrans({"∂": "d", "·": "*", "−": "-", "→": "->", "√": "sqrt", "∛": "cbrt", "…": "...", "′": "'", "│": "|",
                         "─": "-", "┼": "+", "ᵀ": "^T", "⟨": "<", "⟩": ">", "∞": "inf"})
 
@@ -33,6 +36,10 @@ class Term(str):
     def __format__(self, spec: str) -> str:
         if spec == "^":
             return self.style.raised(self)
+        if spec == "+":
+            return f" {self[0]} {self[1:].lstrip()}" if self[0] in "-−" else f" + {self:1}"
+        if spec == "-":
+            return "" if self == "0" else f"{self.style.negative(self):+}"
         return self.style.bracketed(self) if spec and self.binds < int(spec) else str(self)
 
 
@@ -44,10 +51,15 @@ class Style:
 
     def term(self, text: str, binds: int = 9) -> Term:
         """`text` as a Term of this style; … if it is too long."""
-        fits = len(text) <= LONGEST[self.name]
-        term = Term(text if fits else r"\ldots " if self.name == "latex" else "…")
-        term.binds, term.style = binds if fits else 9, self
+        if len(text) > LONGEST[self.name]:
+            return self.cut()
+        term = Term(text)
+        term.binds, term.style = binds, self
         return term
+
+    def cut(self) -> Term:
+        """What stands for what is too long."""
+        return self.term(r"\ldots " if self.name == "latex" else "…")
 
     def symbol(self, name: str) -> Term:
         """The name of a row or variable. Names are data: nothing in them is markup."""
@@ -114,15 +126,16 @@ class Style:
 
     def sum(self, terms: list[Term]) -> Term:
         """The terms, a minus sign in front of one taking the place of its plus."""
-        text = f"{terms[0]:1}"
-        for term in terms[1:]:
-            t = f"{term:1}"
-            text += f" {t[0]} {t[1:].lstrip()}" if t[0] in "-−" else f" + {t}"
+        text = f"{terms[0]:1}" + "".join([f"{term:+}" for term in terms[1:]])
         return self.term(text, 1 if len(terms) > 1 else terms[0].binds)
 
     def negative(self, term: Term) -> Term:
         """−term"""
         return self.term(("-" if self.name == "latex" else "−") + (f"{term:9}" if term[0] in "-−" else f"{term:2}"), 2)
+
+    def below(self, term: Term) -> Term:
+        """[term < 0]: 1 where it is, else 0."""
+        return self.term(f"[{term} {'&lt;' if self.name == 'html' else '<'} 0]")
 
     def apply(self, op: Primitive, args: list[Term]) -> Term:
         """op(*args) in the notation of its row."""
@@ -130,12 +143,18 @@ class Style:
             return args[1] if args[0] == "0" else self.sum(args)   # sum() begins with 0
         if op in (p.mul, p.strong_mul):
             return self.product(args)
+        if op is p.neg:
+            return self.negative(args[0])
         template = op.latex if self.name == "latex" else op.text
         if template is None:
             name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name
             return self.term(f"{name}{self.bracketed(', '.join(args))}")
         if self.name == "html":
             template = html.escape(template)
+        if op is p.surprisal:   # −log softmax(z1, z2, z3)₂, of the first that it was given
+            given, args = args[0], sorted(args, key=natural)
+            place = str(args.index(given) + 1)
+            template = template[:-1] + (f"{{{{{place}}}}}" if self.name == "latex" else place.translate(_SUBSCRIPT))
         text = template.format(*args) if op.arity else template.format(", ".join(args))
         return self.term(text if self.name == "latex" else re.sub(r"^(\w+) \(", r"\1(", text), op.binds)   # log(…), log x
 
@@ -158,6 +177,8 @@ def formula(v: Value, names: Mapping[Value, str], style: Style = TEXT) -> Term:
             text[u] = style.symbol(names[u])
         elif u.op is None:
             text[u] = style.symbol(names[u]) if u in names else style.number(u.data)
+        elif u.op is p.neg and u.args[0].op is p.neg and u.args[0] not in names:   # −(−x)
+            text[u] = text.get(x := u.args[0].args[0]) or style.symbol(names[x])
         else:
             text[u] = style.apply(u.op, args)
     return text[v]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autograd.display import terminal_width
 
 from .columns import LEAST, fitted, sides
+from .names import ABOVE, BELOW
 from .notation import HTML, LATEX, TEXT, Style, to_ascii
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["Cell", "Shown", "Table", "stacked", "words"]
 _CELL = "text-align: left; vertical-align: baseline; white-space: nowrap; padding: 0.15em 1.2em 0.15em 0"
 _RULE, _WRAP = "border-bottom: 1px solid", '<wbr style="white-space: normal"/>'
 _TABLE, _CAPTION = "border-collapse: collapse; margin: 0.5em 0 1.2em", "text-align: left; font-weight: bold; padding: 0.3em 0"
+BREAKS, RAISED = r"\s(),.:;=+−/·-", "".join([*ABOVE, *BELOW])   # between names; what stands above or below in one
 Cell = Callable[[Style], str]   # what stands in a cell, in each style
 
 
@@ -115,8 +117,10 @@ def stacked(rows: Sequence[str]) -> str:
 def words(text: str) -> str:
     r"""`text` for \text{…}: letters of formulas, and what LaTeX reads otherwise, in math mode."""
     special = {"∂": r"\partial", "·": r"\cdot", "−": "-", "…": r"\ldots", "^": r"\hat{\ }"}
-    return "".join([c if c.isascii() and (c.isalnum() or c in " .,:;()=+-/'!?") else
-                    f"${{{special.get(c) or LATEX.symbol(c)}}}$" for c in text])
+    parts = re.split(f"([^{BREAKS}]*[{RAISED}][^{BREAKS}]*)", text)   # what is neither is Θ⁽¹⁾₁₀, a name as a whole
+    return "".join([f"${LATEX.symbol(part)}$" if i % 2 else "".join([
+        c if c.isascii() and (c.isalnum() or c in " .,:;()=+-/'!?") else f"${{{special.get(c) or LATEX.symbol(c)}}}$"
+        for c in part]) for i, part in enumerate(parts)])
 
 
 def _nested_fractions(formula: str) -> int:

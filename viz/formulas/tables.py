@@ -19,7 +19,7 @@ from autograd import Value, topological
 from autograd import primitives as p
 from autograd.conversion import bounded
 from autograd.path import Paths
-from autograd.steps import Partial, Rows, Step, Steps, steps
+from autograd.steps import Partial, Rows, Step, Steps, in_order, steps
 
 from .algebra import Reading, known, simplify, written
 from .columns import flowed
@@ -215,7 +215,7 @@ def _parameters(y: Value, model: Any) -> list[Value]:
     if not hasattr(model, "named_parameters"):
         raise TypeError(f"table(model={bounded(model)}): a module, or anything with named_parameters()")
     below = dict.fromkeys(topological(y)) if isinstance(y, Value) else {}
-    found = [p for _, p in model.named_parameters() if p in below]
+    found = in_order([p for _, p in model.named_parameters() if p in below], parameter_names(model))
     if not found:
         raise ValueError(f"table(model={bounded(model)}): none of its parameters is among what y was computed from")
     return found
@@ -360,34 +360,34 @@ class _Typesetter:
 
     @cached_property
     def _running_adjoints(self) -> dict[Value, Expr | None]:
-        return self._adjoints(lambda partial: self._numeric(partial.formula))
+        return self._adjoints(lambda v, d: self._numeric(d))
 
     @cached_property
     def _products(self) -> list[Expr | None]:
         """dL/dw for every variable, in terms of the leaves: the product of the column, summed over the paths."""
-        running = self._adjoints(lambda partial: short(lambda: self.formulas.of(partial.formula)))
+        running = self._adjoints(lambda v, d: short(lambda: self.formulas.of(d)))
         return [in_names(running.get(x), {}) for x in self.steps.variables]
 
     def _in_names(self) -> list[Expr | None]:
         """The same in terms of the rows that have a label, where there are any; else of all rows, where one is too long."""
         if self.labelled:
             names = self.leaves | {v: self.steps.labels[v] for v in self.labelled}
-            named = LocalPartials(names, self.labelled, self.steps.labels).named
+            local = LocalPartials(names, self.labelled, self.steps.labels)
         elif not all(map(_plain, self._products)):
-            names, named = self.names, self.local.named
+            local = self.local
         else:
             return [None] * len(self._products)
-        reading = Reading(names)
-        running = self._adjoints(lambda partial: in_names(short(lambda: reading.of(partial.formula)), named))
-        return [in_names(running.get(x), named) for x in self.steps.variables]
+        running = self._adjoints(local.of)
+        return [in_names(running.get(x), local.named) for x in self.steps.variables]
 
-    def _adjoints(self, local: Callable[[Partial], Expr | None]) -> dict[Value, Expr | None]:
+    def _adjoints(self, local: Callable[[Value, Value], Expr | None]) -> dict[Value, Expr | None]:
+        """dL/dξn as formulas, of the partials d of rows v that `local` has; rows above stand first."""
         running: dict[Value, Expr | None] = {self.steps.root: plain(1.0)}
         for step in reversed(self.steps.rows):
             for partial in step.partials if step.node in running else ():
-                term = _sum([(running[step.node], local(partial))])
-                before = running.get(partial.arg, plain(0.0))
-                running[partial.arg] = _sum([(before, plain(1.0)), (term, plain(1.0))])
+                term = _sum([(running[step.node], local(step.node, partial.formula))])
+                below = running.get(partial.arg, plain(0.0))
+                running[partial.arg] = _sum([(term, plain(1.0)), (below, plain(1.0))])
         return running
 
     # ---- cells

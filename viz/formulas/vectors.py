@@ -27,7 +27,7 @@ class WeightedSum:
 
     def typeset(self, names: Mapping[Value, str], style: Style) -> Term:
         """In one style; `names` is what the other terms are written in."""
-        template = {"text": "{}ᵀ", "html": "{}<sup>T</sup>", "latex": "{{{}}}^{{T}}"}[style.name]
+        template = {"text": "{}ᵀ", "html": "{}<sup>T</sup>", "latex": "{}{{}}^{{T}}"}[style.name]
         transposed = style.term(template.format(style.symbol(self.w)))
         terms = [(self.minus, style.product([transposed, style.symbol(self.x)]))]
         terms += [(minus, style.symbol(names[v]) if v in names else formula(v, names, style)) for minus, v in self.rest]
