@@ -119,8 +119,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
 
     def record(run: Epochs, first: int, lr: float) -> None:
         """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
-        while (k := state.epoch - first) < run.place[0]:
-            row = {"epoch": state.epoch + 1, "loss": float(run.totals[k]) / run.n, "lr": lr}
+        for mean in (run.totals[:run.place[0]] / run.n).tolist()[state.epoch - first:]:
+            row = {"epoch": state.epoch + 1, "loss": mean, "lr": lr}
             if seen:
                 row |= evaluate(model, None, trained, metric, compiled=graph)
                 row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
