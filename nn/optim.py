@@ -5,7 +5,8 @@
     t       how many steps there were, with this one
 
 `update` is the formula: from x, g, t and the numbers that the optimiser keeps for each parameter (its `slots`) it gives
-the new x and the new slots. It is written once for floats and for arrays of all parameters, and changes none in place.
+the new x and the new slots. It is written once, for floats, for arrays of all parameters and for Values, of which `fit` makes
+machine code; it changes none in place.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class SGD(Optimizer):
         g = self.decayed(x, g)
         if self.momentum == 0:
             return x - self.lr * g, (0.0,)
-        b = g if t == 1 else self.momentum * slots[0] + (1 - self.dampening) * g
+        b = self.momentum * slots[0] + (1 - self.dampening * np.minimum(t - 1, 1)) * g   # the first g is taken whole
         return x - self.lr * (g + self.momentum * b if self.nesterov else b), (b,)
 
 
@@ -92,7 +93,7 @@ class Adam(Optimizer):
         m = m + (1 - b1) * (g - m)
         v = b2 * v + (1 - b2) * g * g
         top = np.maximum(top, v) if self.amsgrad else 0.0
-        root = np.sqrt(top if self.amsgrad else v) / math.sqrt(1 - b2 ** t)
+        root = np.sqrt(top if self.amsgrad else v) / np.sqrt(1 - b2 ** t)
         return x - self.lr / (1 - b1 ** t) * m / (root + self.eps), (m, v, top)
 
 

@@ -51,7 +51,11 @@ class Optimizer:
         return [np.broadcast_to(slot, len(self.params)).tolist() for slot in self.kept[1]]
 
     def update(self, x: Any, g: Any, t: int, *slots: Any) -> Update:
-        """The new parameter and its new slots, of floats; or, if its operations take them, of arrays of all parameters."""
+        """The new parameter and its new slots, of floats; or, if its operations take them, of arrays of all parameters.
+
+        Where they take Values too, as arithmetic and numpy's functions do, and it looks at no number, `fit` makes machine code
+        of it. `t` and the result may then be Values; `lr` is read at every step, and what else it reads of the optimiser when
+        that was changed."""
         raise NotImplementedError
 
     def decayed(self, x: Any, g: Any) -> Any:

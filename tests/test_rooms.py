@@ -31,7 +31,8 @@ FLOORS = {
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify | autograd.compiler.compare",
         "autograd.compiler.instructions", "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match",
         "autograd.compiler.roll", "autograd.compiler.show", "autograd.compiler.backends",
-        "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled", "autograd.compiler"],
+        "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled",
+        "autograd.compiler.descent", "autograd.compiler"],
     "its backends": [
         "autograd.compiler.backends.recent", "autograd.compiler.backends.chunks",
         "autograd.compiler.backends.python | autograd.compiler.backends.numpy | autograd.compiler.backends.llvm",

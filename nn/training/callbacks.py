@@ -79,7 +79,7 @@ class EarlyStopping(Callback):
         x = sign * row[monitor]
         if math.isfinite(x) and (self.best is None or x < sign * self.best - self.min_delta):
             self.best, self.best_epoch, self.waited = row[monitor], state.epoch, 0
-            self.best_parameters = [p.data for p in state.model.parameters()]
+            self.best_parameters = state.numbers()
         else:
             self.waited += 1
             state.stop = state.stop or self.waited >= self.patience

@@ -70,12 +70,11 @@ class CompiledDescent:
         self.eager, self.watched = eager, watched
         self.instead: EagerDescent | None = None   # when it has come to that
         self.model, self.loss, self.l2, self.optimizer, self.backend = model, loss, l2, optimizer, backend
-        self.examples, self.parameters = examples, model.parameters()
+        self.examples, trained, weights = examples, set(optimizer.params), set(model.weights())
+        self.parameters = [*optimizer.params, *[p for p in model.parameters() if p not in trained]]
+        self.mask = np.array([float(p in weights) for p in self.parameters])
         place = {p: i for i, p in enumerate(self.parameters)}
-        places = [place[p] for p in optimizer.params]
-        self.places = None if places == list(range(len(place))) else np.array(places)
-        self.mask = np.zeros(len(place))
-        self.mask[[place[w] for w in model.weights()]] = 1.0
+        self.places = np.array([place[p] for p in model.parameters()])
         self.theta: Array | None = None
         self.gradient: Array | None = None
         self.f: Compiled
@@ -182,6 +181,13 @@ class CompiledDescent:
                 put(self.parameters, "grad", self.gradient)
             self.theta = None
 
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters()."""
+        if self.theta is None:
+            return [p.data for p in self.model.parameters()]
+        found: list[float] = self.theta[self.places].tolist()
+        return found
+
     def step(self, batch: Batch) -> float:
         """n·J of a batch, before a step of the optimizer. FloatingPointError as from `Cost` and `Optimizer.step`."""
         if self.instead:
@@ -194,11 +200,9 @@ class CompiledDescent:
             self.optimizer.step()
             self.theta = np.array([p.data for p in self.parameters])
             return total
-        if self.places is None:
-            x, kept = self.optimizer.moved(theta, self.gradient)
-        else:
-            x = theta.copy()
-            x[self.places], kept = self.optimizer.moved(theta[self.places], self.gradient[self.places])
+        k = len(self.optimizer.params)
+        moved, kept = self.optimizer.moved(theta[:k], self.gradient[:k])
+        x = moved if k == len(theta) else np.concatenate([moved, theta[k:]])
         try:
             self.theta, self.optimizer.kept = x, kept
         except KeyboardInterrupt:   # both or none
@@ -214,7 +218,7 @@ class CompiledDescent:
                 total, g = self.f.value_and_grad(theta, X, Y)
                 if self.l2:
                     weights = theta * self.mask
-                    total += self.l2 / 2 * weights.dot(weights)
+                    total += np.cumsum(self.l2 / 2 * weights * weights)[-1]   # in this order, which looped.py keeps
                     g = g + self.l2 * weights
                 if not (math.isfinite(total) and finite(g)):
                     raise FloatingPointError(f"the sum of the losses is {total:g}, or a gradient's is not finite")

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from autograd import Value, errstate, topological
+from autograd.compiler.descent import Epochs
 from autograd.conversion import bounded
 from autograd.guard import guarded
 
@@ -144,6 +145,18 @@ class EagerDescent:
         total = self.cost(self.examples, batch)
         self.optimizer.step()
         return total
+
+    def go(self, epochs: Epochs, single: bool = True) -> None:
+        """Make the next step of the epochs."""
+        epochs.add(self.step(epochs.batch()))
+
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters()."""
+        return [p.data for p in self.cost.parameters]
+
+    def ahead(self, n: int, size: int) -> int:
+        """How many epochs are made at once."""
+        return 1
 
 
 def tell(error: Exception, model: Module, loss: Loss, examples: Examples, batch: Batch) -> NoReturn:

@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd import Value
 from autograd.compiler import TraceError
+from autograd.compiler.descent import Epochs
 from autograd.conversion import bounded
 
 from ..checks import not_negative, whole
@@ -26,9 +27,10 @@ from ..losses import Loss
 from ..module import Module
 from ..optim import OPTIMIZERS, Adam, Optimizer
 from ..schedules import ReduceLROnPlateau, Schedule
-from .callbacks import Callback, Checkpoint
-from .compilation import CompiledDescent, check_targets
+from .callbacks import Callback, Checkpoint, EarlyStopping
+from .compilation import check_targets
 from .gradients import Cost, EagerDescent, Gradients, diagnose, eager_gradients, executor_gradients
+from .looped import LoopedDescent
 from .scores import Metric, accuracy, choose_loss, confusion_matrix, evaluate, metrics_by_name, predict
 from .state import History, TrainingState, resume_from, rng_state
 
@@ -70,7 +72,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 (TraceError); False: eagerly. The losses agree to rounding: the graph is compared with the loss itself on
                 examples of different targets, and compiled anew when what the model or the loss reads (attributes,
                 closures, globals, arrays) was changed by a callback; what cannot be seen there, an example shows once an
-                epoch. Values are read at every step
+                epoch. Values are read at every step. In machine code ("auto" where llvmlite is installed) a long training's
+                loop is compiled as well, with the optimizer's `update` if that looks at no number: bit for bit the same steps
     gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 
@@ -109,28 +112,43 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
         graph = _compiled(compiled, gradients, model, L, signed, made, examples, eager, watched)
     descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
-    seen = bool(state.callbacks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
+    state.descent = descent
+    looks = [c for c in state.callbacks if type(c) is not EarlyStopping]   # which asks for the numbers alone
+    seen = bool(looks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
+    told_of_each = bool(seen or state.callbacks or state.schedule)
+
+    def record(run: Epochs, first: int, lr: float) -> None:
+        """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
+        for mean in (run.totals[:run.place[0]] / run.n).tolist()[state.epoch - first:]:
+            row = {"epoch": state.epoch + 1, "loss": mean, "lr": lr}
+            if seen:
+                row |= evaluate(model, None, trained, metric, compiled=graph)
+                row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
+            if isinstance(state.schedule, ReduceLROnPlateau):
+                state.schedule.step(row.get("val_loss", row["loss"]))
+            elif state.schedule:
+                state.schedule.step()
+            state.epoch += 1
+            state.history.rows.append(row)
+            show(row)
+            state.tell("on_epoch_end")
 
     with _progress(verbose, sys.stderr if out is None else out, state) as show:
+        run, first, lr = Epochs(train, size, 0), state.epoch, made.lr
         try:
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
-                lr = made.lr
-                row = {"epoch": state.epoch + 1, "loss": _epoch(state, descent, train, size, shuffle, seen), "lr": lr}
-                row |= evaluate(model, None, trained, metric, compiled=graph)
-                row |= {f"val_{name}": x for name, x in
-                        evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
-                if isinstance(state.schedule, ReduceLROnPlateau):
-                    state.schedule.step(row.get("val_loss", row["loss"]))
-                elif state.schedule:
-                    state.schedule.step()
-                state.epoch += 1
-                state.history.rows.append(row)
-                show(row)
-                state.tell("on_epoch_end")
+                many = 1 if told_of_each else min(descent.ahead(len(train), size), state.epochs - state.epoch)
+                run, first, lr = Epochs(_order(state, train, size, shuffle, many), size, many), state.epoch, made.lr
+                _train(state, descent, run)
+                if seen:
+                    descent.end()
+                record(run, first, lr)
             descent.end()
         except KeyboardInterrupt:
             descent.end()   # which the interrupt may have met
+            if not seen:
+                record(run, first, lr)
             state.history.interrupted = True
         except BaseException:
             descent.end()
@@ -139,25 +157,27 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     return state.history
 
 
-def _epoch(state: TrainingState, descent: EagerDescent | CompiledDescent, train: Array, size: int, shuffle: bool,
-           seen: bool) -> float:
-    """A step of the optimizer for every batch of the examples `train`; the mean of J, each before its step."""
-    n, total = len(train), 0.0
-    order = train[state.rng.permutation(n)] if shuffle and size < n else train
+def _order(state: TrainingState, train: Array, size: int, shuffle: bool, epochs: int) -> Array:
+    """The examples `train` as the epochs take them: anew in each, or as they stand."""
+    if not shuffle or size >= len(train):
+        return train
+    return np.array([train[state.rng.permutation(len(train))] for _ in range(epochs)])
+
+
+def _train(state: TrainingState, descent: EagerDescent | LoopedDescent, run: Epochs) -> None:
+    """A step of the optimizer for every batch of a run; its totals are of n·J, each before its step."""
     watched = any([_defined(callback, "on_batch_end") for callback in state.callbacks])
     descent.begin(anew=True)
-    for number, start in enumerate(range(0, n, size), 1):
+    while run.left:
         try:
-            total += descent.step(order[start:start + size] if size < n else order)
+            descent.go(run, watched)
         except FloatingPointError as error:
-            raise FloatingPointError(f"epoch {state.epoch + 1}, batch {number}: {error}") from error
+            epoch, batch = run.place.tolist()
+            raise FloatingPointError(f"epoch {state.epoch + epoch + 1}, batch {batch + 1}: {error}") from error
         if watched:   # by somebody who may look at the parameters, and change them
             descent.end()
             state.tell("on_batch_end")
             descent.begin()
-    if seen:
-        descent.end()
-    return total / n
 
 
 def _defined(callback: Any, event: str) -> bool:
@@ -167,7 +187,7 @@ def _defined(callback: Any, event: str) -> bool:
 
 
 def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, loss: Loss, l2: float, optimizer: Optimizer,
-              examples: Examples, eager: EagerDescent, watched: bool) -> CompiledDescent | None:
+              examples: Examples, eager: EagerDescent, watched: bool) -> LoopedDescent | None:
     """The descent, compiled; None if it is to be eager, or cannot be compiled, which is told in a warning."""
     if gradients is not None and compiled not in ("auto", False):
         raise ValueError(f"fit(compiled={compiled!r}) and gradients, which are eager: give one of them")
@@ -175,7 +195,7 @@ def _compiled(compiled: bool | str, gradients: Gradients | None, model: Module, 
         return None
     backend = compiled if isinstance(compiled, str) else "auto"
     try:
-        descent = CompiledDescent(model, loss, l2, optimizer, examples, backend, eager if compiled == "auto" else None, watched)
+        descent = LoopedDescent(model, loss, l2, optimizer, examples, backend, eager if compiled == "auto" else None, watched)
     except Exception as error:
         if compiled != "auto":
             raise
@@ -261,11 +281,13 @@ def _progress(verbose: bool | None, out: TextIO, state: TrainingState) -> Iterat
             bar = tqdm(total=state.epochs, initial=state.epoch, file=out, unit="epoch")
 
     def show(row: Mapping[str, Any]) -> None:
+        if bar is None and not verbose:
+            return
         text = ", ".join([f"{name} {x:.4g}" for name, x in row.items() if name != "epoch"])
         if bar is not None:
             bar.set_postfix_str(text, refresh=False)
             bar.update()
-        elif verbose:
+        else:
             print(f"epoch {row['epoch']}/{state.epochs}: {text}", file=out, flush=True)
     try:
         yield show

@@ -60,7 +60,9 @@ class History:
 class TrainingState:
     """A training between two epochs: all that callbacks may look at, and what a checkpoint holds.
 
-    epoch  how many epochs are finished;  stop  set it to True to make this epoch the last
+    epoch    how many epochs are finished
+    stop     set it to True to make this epoch the last
+    descent  what makes the steps, and has the parameters' numbers
     """
 
     model: Module
@@ -73,6 +75,15 @@ class TrainingState:
     callbacks: tuple[Any, ...] = field(default=(), repr=False)
     epoch: int = 0
     stop: bool = False
+    descent: Any = field(default=None, repr=False)
+
+    def numbers(self) -> list[float]:
+        """The numbers of model.parameters(). Where EarlyStopping alone looks, the Values themselves need not be up to date."""
+        found: list[float] = self.descent.numbers() if self.descent else [p.data for p in self.model.parameters()]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"descent": None}   # a copy or a pickle trains nothing
 
     def tell(self, event: str) -> None:
         """Call the method `event` of every callback that has it."""

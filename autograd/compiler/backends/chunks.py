@@ -107,9 +107,7 @@ class ArrayKernel:
         if B <= self.lanes:   # noqa: SIM300
             return self.run(shared, varying, B)
         import numpy as np
-        parts = -(-B // self.lanes)
-        cuts = [B * k // parts for k in range(parts + 1)]
-        pieces = [[x[a:b] for x in varying] for a, b in pairwise(cuts)]
+        pieces = [[x[a:b] for x in varying] for a, b in self.chunks(B)]
         each_map: Any = self._workers().map if self.threads > 1 else map
         done = list(each_map(lambda piece: self.run(shared, piece, len(piece[0])), pieces))
         sums = done[0][0]
@@ -117,6 +115,11 @@ class ArrayKernel:
             for part, _ in done[1:]:
                 sums += part
         return sums, np.concatenate([each for _, each in done], axis=1)
+
+    def chunks(self, B: int) -> list[tuple[int, int]]:
+        """Where the chunks of a batch begin and end."""
+        parts = -(-B // self.lanes)
+        return [*pairwise([B * k // parts for k in range(parts + 1)])]
 
     def _workers(self) -> Any:
         """The pool of threads: made when it is first needed, and again in a process that was forked, which has none of them."""

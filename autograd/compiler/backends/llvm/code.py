@@ -86,7 +86,7 @@ class Code:
         self.block = f"E{k}"
         return new
 
-    def when(self, condition: Register, body: Callable[[], None]) -> None:
+    def when(self, condition: Register, body: Callable[[], object]) -> None:
         """body() if the condition holds."""
         self.count += 1
         k = self.count

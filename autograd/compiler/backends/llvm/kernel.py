@@ -42,6 +42,12 @@ class LLVMKernel(ArrayKernel):
         return {"backend": "llvm", "statements": self.source.count("\n"), "flops": self.rolled.flops,
                 "bytes": sum([x.nbytes for buffers in self.free for x in (buffers.U, buffers.V, buffers.S, buffers.G)])}
 
+    def tiles(self, B: int) -> tuple[int, int, int]:
+        """Of a chunk: its B examples, how many of them are a tile, and how many tiles there are."""
+        tiles, unit = -(-B // self.most), self.loops.unit
+        T = -(-B // (tiles * unit)) * unit
+        return B, T, -(-B // T)
+
     def run(self, shared: Sequence[Any], varying: Sequence[Any], B: int) -> tuple[Any, Any]:
         """One chunk, on buffers that nobody else uses now."""
         try:
@@ -84,9 +90,7 @@ class _Buffers:
             self.U[place:end] = x
             place = end
         if B != self.B:
-            tiles, unit = -(-B // kernel.most), kernel.loops.unit
-            T = -(-B // (tiles * unit)) * unit
-            self.sizes[:3] = B, T, -(-B // T)
+            self.sizes[:3] = kernel.tiles(B)
             self.B = B
             self.few = [self.np.empty((B, width)) if B * width <= MANY else None for width in kernel.loops.widths]
             self.strides = [(0, 0)] * len(self.few)
