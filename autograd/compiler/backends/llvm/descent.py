@@ -12,7 +12,8 @@ from functools import partial
 from ...program import Program
 from .code import Code, Register
 from .functions import applied
-from .loops import Native, register_lanes
+from .loops import register_lanes
+from .native import Native
 
 __all__ = ["PLACES", "StepsProgram"]
 

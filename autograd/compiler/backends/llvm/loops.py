@@ -17,7 +17,7 @@ from .code import Code, Register, bits
 from .functions import applied_together
 from .native import Native
 
-__all__ = ["LoopProgram", "Native"]
+__all__ = ["LoopProgram", "register_lanes"]
 
 _UNROLLED = 16        # a shorter sum is written out
 _PART = 20            # instructions in a function
