@@ -423,7 +423,7 @@ round_ = Primitive("round", flat=True, value=_whole(round), partials=lambda y, x
                    kink=lambda x: x - floor(x) - 0.5)
 mod = Primitive("mod", flat=True, value=operator.mod, partials=lambda y, a, b: (1.0, -floor_divide(a, b)),
                 array=lambda xp, a, b: xp.remainder(a, b), kink=lambda a, b: a / b - round_(a / b), domain=POSITIVE,
-                latex=r"{0:2} \bmod {1:8}", text="{0:2} mod {1:8}", binds=2,
+                latex=r"{0:2} \bmod {1:8}", text="{0:2} mod {1:8}", binds=1,
                 advice="division by zero; keep the divisor away from 0")
 floor_divide = Primitive("floor_divide", flat=True, value=operator.floordiv, partials=lambda y, a, b: (0.0, 0.0),
                          domain=POSITIVE,
