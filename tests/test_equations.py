@@ -73,8 +73,8 @@ class Checked:
             self.partials = [[exact(q.formula, at) for q in step.partials] for step in steps.rows]
             self.sound = not any([isinstance(x, mp.mpc) or not mp.isfinite(x) for x in at.values()])
             if self.sound and not self.beside and any([self.apart(step.value, at[step.node]) for step in steps.rows]):
-                self.sound = False   # rounded on the other side of a jump, as x % 2 just below 2
-                COUNTED["beyond a jump"] += 1
+                self.sound = False   # as x % 2 just below 2, which is rounded to the other side of its jump
+                COUNTED["another number"] += 1
         except (ZeroDivisionError, ValueError, OverflowError):
             self.sound = False
         self.values = {name: at[v] for called in (steps.labels, steps.names) for v, name in called.items() if v in at}
@@ -82,8 +82,8 @@ class Checked:
 
     @staticmethod
     def apart(x: float, exact: Any) -> bool:
-        """Whether a float is another number altogether."""
-        return bool(abs(mpf(x) - exact) > mpf("1e-6") * (1 + abs(exact)))
+        """Whether a float is another number altogether: beyond a jump, or subnormal, of few digits."""
+        return bool(abs(mpf(x) - exact) > mpf("1e-6") * (abs(exact) + (abs(exact) > mpf("1e-300"))))
 
     def check(self, printed: dict[str, list[list[list[str]]]]) -> None:
         """The tables of formulas and of both modes."""
