@@ -7,8 +7,8 @@
 Everybody trains the same network by Adam from the same start, in float64 and one thread, over mini-batches that are drawn anew
 in every epoch. Three epochs without shuffling must lead to the same parameters, or a system is not timed (scikit-learn draws
 its own start). A step's time is that of many epochs less that of few, so that compiling is not in it; "first" is a hundred
-epochs of the first model, compiling included, "again" of another one. Systems take turns; times are CPU times, and a ratio is
-the median of those of the rounds. It reports; it asserts nothing.
+epochs of the first model, compiling included, "again" of another one. Systems take turns; times are CPU times, the medians of
+the rounds. It reports; it asserts nothing.
 """
 
 from __future__ import annotations
@@ -385,7 +385,7 @@ def table(task: Task, results: dict[str, Result], why: dict[str, str]) -> None:
     for name in SYSTEMS:
         if name in results:
             r = results[name]
-            ratio = median([a / b for a, b in zip(r.steps, results[OURS].steps, strict=True)]) if OURS in results else None
+            ratio = median(r.steps) / median(results[OURS].steps) if OURS in results else None
             print(f"| {name:<14} | {median(r.steps) * 1e6:7.1f} | {'—' if ratio is None else f'{ratio:.2f}':>13} | "
                   f"{r.first:19.3f} | {r.again:7.3f} |")
         else:
