@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,8 +13,6 @@ from autograd import primitives as p
 from .notation import TEXT, Style, Term, formula
 
 __all__ = ["Vectors", "WeightedSum"]
-
-_NORMAL = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,10 @@ class Vectors:
         signs = {minus for minus, _ in products}
         if len(products) < 2 or len(signs) > 1:
             return None
-        for w, entries_w in _vectors([self.names[u.args[0]] for _, u in products]):
-            for x, entries_x in _vectors([self.names[u.args[1]] for _, u in products]):
-                if [*entries_w] == [*entries_x] and w != x and self._agrees(w, entries_w) and self._agrees(x, entries_x):
-                    self.found |= {w: [entries_w[i] for i in sorted(entries_w)], x: [entries_x[i] for i in sorted(entries_x)]}
+        for w, places, ws in _vectors([self.names[u.args[0]] for _, u in products]):
+            for x, others, xs in _vectors([self.names[u.args[1]] for _, u in products]):
+                if places == others and w != x and self._agrees(w, ws) and self._agrees(x, xs):
+                    self.found |= {w: ws, x: xs}
                     return WeightedSum(signs.pop(), w, x, tuple([t for t in terms if t not in products]))
         return None
 
@@ -72,26 +71,23 @@ class Vectors:
             elif u.args or u in self.names or u.data != 0:
                 yield minus, u
 
-    def _agrees(self, name: str, entries: Mapping[int, str]) -> bool:
+    def _agrees(self, name: str, entries: Sequence[str]) -> bool:
         """Whether the vector may be called so: nothing else is."""
-        return self.found.get(name, [entries[i] for i in sorted(entries)]) == [entries[i] for i in sorted(entries)] and (
-            name not in self.names.values())
+        return self.found.get(name, entries) == entries and name not in self.names.values()
 
     def __str__(self) -> str:
         return ", ".join([f"{TEXT.symbol(name)} = ({', '.join([TEXT.symbol(e) for e in _ends(entries)])})"
                           for name, entries in self.found.items()])
 
 
-def _vectors(names: Sequence[str]) -> Iterator[tuple[str, dict[int, str]]]:
-    """What a vector with these entries can be called, and its entries by index, from 0 or 1 on: of W₁₁ and W₁₂ it is W₁."""
+def _vectors(names: Sequence[str]) -> Iterator[tuple[str, list[int], list[str]]]:
+    """What a vector of these entries can be called, their places, from 0 or 1 on, and they in order; W₁ of W₁₁ and W₁₂."""
     digits = min([len(re.search(r"[0-9₀-₉]*$", name)[0]) for name in names])   # type: ignore[index]
     for k in range(1, digits + 1):
-        split = [(name[:-k].rstrip(","), int(name[-k:].translate(_NORMAL)), name) for name in names]
-        entries = {i: name for _, i, name in split}
-        indices = sorted(entries)
-        if len({stem for stem, *_ in split}) == 1 and split[0][0] and len(entries) == len(names) and indices in (
-                [*range(len(names))], [*range(1, len(names) + 1)]):
-            yield split[0][0], entries
+        stem, *more = {name[:-k].rstrip(",") for name in names}
+        places = [int(unicodedata.normalize("NFKC", name[-k:])) for name in names]
+        if stem and not more and sorted(places) in ([*range(len(names))], [*range(1, len(names) + 1)]):
+            yield stem, places, [name for _, name in sorted(zip(places, names, strict=True))]
 
 
 def _ends(entries: Sequence[str]) -> list[str]:
