@@ -31,7 +31,7 @@ FLOORS = {
         "autograd.compiler.program", "autograd.compiler.trace", "autograd.compiler.simplify | autograd.compiler.compare",
         "autograd.compiler.instructions", "autograd.compiler.flatten", "autograd.compiler.classify | autograd.compiler.match",
         "autograd.compiler.roll", "autograd.compiler.show", "autograd.compiler.backends",
-        "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.compiled",
+        "autograd.compiler.arguments", "autograd.compiler.plan", "autograd.compiler.quick", "autograd.compiler.compiled",
         "autograd.compiler.descent", "autograd.compiler"],
     "its backends": [
         "autograd.compiler.backends.recent", "autograd.compiler.backends.chunks",

@@ -23,6 +23,7 @@ from ..value import Value, literal
 from .arguments import check_options, copied, first_example, positions, structure_key
 from .compare import different, of_function, of_trace, quiet
 from .plan import Function, Plan
+from .quick import quick
 from .trace import Symbol, SymbolicResult, cut, run
 
 __all__ = ["Compiled", "CompiledFunction", "compile", "compile_function"]
@@ -120,7 +121,8 @@ class Compiled:
     def _prepare(self) -> None:
         self._function = Function(self.outputs, self.arguments, self.wrt, self.reduce, self.backend, self.threads, self.has_aux)
         self._plans: dict[Any, Plan] = {}
-        self._last: Plan | None = None
+        self._usual: list[Plan | None] = [None, None]   # without the derivative and with it: which ran last
+        self._ran: bool | None = None                   # and which of the two
 
     def __call__(self, *args: Any) -> Any:
         """The outputs."""
@@ -169,11 +171,14 @@ class Compiled:
     # ---- plans, each made when it is first needed
 
     def _run(self, args: Sequence[Any], derivative: bool) -> list[Any]:
+        self._ran, usual = derivative, self._usual[derivative]
+        if usual is not None and usual.quick is not None and (found := usual.quick(args)) is not None:
+            return found
         if len(args) != len(self.arguments):
             raise TypeError(f"{self!r} takes {len(self.arguments)} arguments and was given {len(args)}")
         batched = self._batched(args) if self.batch is None else self.batch
         plan = self._plans.get((derivative, batched)) or self._plan(derivative, batched)
-        self._last = plan
+        self._usual[derivative] = plan
         return plan.run(args)
 
     def _batched(self, args: Sequence[Any]) -> frozenset[int]:
@@ -206,8 +211,15 @@ class Compiled:
             key = derivative, batched
             if key not in self._plans:
                 with quiet():
-                    self._plans[key] = Plan(self._function, derivative, batched)
+                    plan = Plan(self._function, derivative, batched)
+                    plan.quick = quick(plan)
+                    self._plans[key] = plan
             return self._plans[key]
+
+    @property
+    def _last(self) -> Plan | None:
+        """The plan that ran last."""
+        return None if self._ran is None else self._usual[self._ran]
 
     def _shown(self) -> Plan:
         single = isinstance(self._function.main, Value)
@@ -235,6 +247,7 @@ class CompiledFunction:
                                         "has_aux": has_aux}
         self.batch = batch
         self._made: dict[Any, _Traced] = {}
+        self._batches: dict[int, list[int]] = {}   # of so many arguments, the places of those that are batched
         self.__name__ = f"compiled({getattr(f, '__name__', 'f')})"
 
     def __call__(self, *args: Any, **given: Any) -> Any:
@@ -263,8 +276,11 @@ class CompiledFunction:
             args, given = self._bound(args, given)
             names = tuple(given)
             args = [*args, *given.values()]
-        batch = positions(self.batch, len(args), "batch") if self.batch is not None else []
-        key = names, *[structure_key(x, i in batch) for i, x in enumerate(args)]
+        batch = self._batches.get(len(args))
+        if batch is None:
+            batch = positions(self.batch, len(args), "batch") if self.batch is not None else []
+            self._batches[len(args)] = batch
+        key = names, *[() if type(x) is float else structure_key(x, i in batch) for i, x in enumerate(args)]
         if key not in self._made:
             self._made[key] = _Traced(self._trace(args, names, batch), {})
         found = self._made[key]

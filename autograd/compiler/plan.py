@@ -25,7 +25,9 @@ from .program import Program
 from .simplify import simplify
 from .trace import collector_off, condition, evaluated, gradient
 
-__all__ = ["Function", "Plan"]
+__all__ = ["Function", "Plan", "Quick"]
+
+Quick = Callable[[Sequence[Any]], list[Any] | None]   # what Plan.run gives, or None where that has to be asked
 
 
 class Function:
@@ -104,6 +106,7 @@ class Plan:
         parts.sort(key=lambda part: not part[0])
         self.pieces = [Piece(*part, len(leaves_of(part[2])), shape_of(part[2])) for part in parts]
         self.shown = sum([piece.place != HIDDEN for piece in self.pieces])
+        self.places = [(piece, at) for piece, at in zip(self.pieces, self._places(), strict=True) if piece.place != HIDDEN]
         self.xs = [v for piece in self.pieces if piece.place > 0 for v in f.leaves[self.wrt[piece.place - 1]]]
         with collector_off():
             ends, widths = self._ends(), [len(f.leaves[i]) for i in self.varying]
@@ -111,6 +114,16 @@ class Plan:
         if batched or not self.kernel.single:
             import numpy as np
             self.np, self.float = np, np.dtype(float)
+        self.quick: Quick | None = None   # a short way, for whom there is one: see quick.py
+
+    def _places(self) -> list[slice]:
+        """Where the pieces stand among the sums, or among the outputs of each example."""
+        ends = {True: 0, False: 0}
+        found = []
+        for piece in self.pieces:
+            start, ends[piece.summed] = ends[piece.summed], ends[piece.summed] + piece.size
+            found.append(slice(start, ends[piece.summed]))
+        return found
 
     def _ends(self) -> list[Value]:
         """What the program computes: the outputs, and the derivatives by `xs`."""
@@ -212,29 +225,19 @@ class Plan:
     def _structured(self, found: Sequence[float], args: Sequence[Any]) -> list[Any]:
         """Of a single example: numbers, in the structure of the outputs and of the arguments."""
         made: list[Any] = [None] * self.shown
-        start = 0
-        for _, k, like, size, shape in self.pieces:
-            part = found[start:start + size]
-            start += size
-            if k == HIDDEN:
-                continue
+        for (_, k, like, _, shape), at in self.places:
             if k > 0 and hasattr(args[self.wrt[k - 1]], "dtype"):
                 import numpy as np
-                made[k] = np.array(part, float).reshape(args[self.wrt[k - 1]].shape)
+                made[k] = np.array(found[at], float).reshape(args[self.wrt[k - 1]].shape)
             else:
-                made[k] = float(part[0]) if shape == () else shaped(like, map(float, part))
+                made[k] = float(found[at.start]) if shape == () else shaped(like, map(float, found[at]))
         return made
 
     def _arrays(self, sums: Any, each: Any) -> list[Any]:
         """Of a batch: arrays."""
         made: list[Any] = [None] * self.shown
-        places = {True: 0, False: 0}
-        for summed, k, like, size, shape in self.pieces:
-            start = places[summed]
-            places[summed] += size
-            part = sums[start:start + size] if summed else each[start:start + size]
-            if k == HIDDEN:
-                continue
+        for (summed, k, like, _, shape), at in self.places:
+            part = sums[at] if summed else each[at]
             if shape is None:
                 made[k] = shaped(like, part.tolist() if summed else list(part))
             elif summed:

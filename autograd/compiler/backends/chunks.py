@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
 SHORT, LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
-MANY = 1 << 13    # sums
+FEW, MANY = 256, 1 << 13   # numbers, up to which Python takes them one by one; from which it pays to pass by their address
 _RECENT = Recent[tuple["Rolled", Any]](300_000)   # lines of all programs that were made last; their plans' lock guards it
 
 
@@ -51,7 +51,6 @@ class ArrayKernel:
     """A rolled program on buffers of chunks of the batch. A chunk's size depends on the program alone, and the chunks' sums
     are added in their order, so that the result does not depend on the number of threads."""
 
-    single = None
     source = ""
     pool: tuple[int, Any] = 0, None   # the process that it belongs to, and its threads
     straight = False   # whether it has another way for programs without regularity
@@ -80,6 +79,11 @@ class ArrayKernel:
         made = self.make(rolled)
         rolled.program = replace(program, ops=[], args=[], varies=[], labels={})
         return rolled, made
+
+    @property
+    def single(self) -> Callable[[Sequence[float]], Sequence[float]] | None:
+        """The function of one example's floats, where there is one."""
+        return None
 
     @property
     def stats(self) -> dict[str, Any]:
