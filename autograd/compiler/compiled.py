@@ -23,13 +23,14 @@ from ..value import Value, literal
 from .arguments import check_options, copied, first_example, positions, structure_key
 from .compare import different, of_function, of_trace, quiet
 from .plan import Function, Plan
-from .quick import quick
+from .quick import quick, quickest
 from .trace import Symbol, SymbolicResult, cut, run
 
 __all__ = ["Compiled", "CompiledFunction", "compile", "compile_function"]
 
 _PLANNING = RLock()   # plans are made one at a time, and none is half made where a process is forked
 not_while_held(_PLANNING)
+_OFTEN = 500          # quick calls, after which a builtin is made: it takes as long as some thousand of them
 _LARGE = 200_000      # nodes, beyond which a traced function is not compared with itself: that takes as long as to trace it
 
 
@@ -122,15 +123,22 @@ class Compiled:
         self._function = Function(self.outputs, self.arguments, self.wrt, self.reduce, self.backend, self.threads, self.has_aux)
         self._plans: dict[Any, Plan] = {}
         self._usual: list[Plan | None] = [None, None]   # without the derivative and with it: which ran last
-        self._ran: bool | None = None                   # and which of the two
+        self._ran: bool | None = None                   # which of the two,
+        self._builtins: list[Callable[..., Any] | None] = [None, None]   # and their builtins
 
     def __call__(self, *args: Any) -> Any:
         """The outputs."""
+        builtin, self._ran = self._builtins[0], False
+        if builtin is not None and (given := builtin(*args)) is not NotImplemented:
+            return given
         found = self._run(args, False)
         return tuple(found) if self.has_aux else found[0]
 
     def value_and_grad(self, *args: Any) -> tuple[Any, Any]:
         """(the output, its derivative); TypeError unless the output is one Value."""
+        builtin, self._ran = self._builtins[1], True
+        if builtin is not None and (given := builtin(*args)) is not NotImplemented:
+            return given   # type: ignore[no-any-return]
         value, *slopes = self._run(args, True)
         if self.has_aux:
             value = value, slopes.pop()
@@ -171,14 +179,17 @@ class Compiled:
     # ---- plans, each made when it is first needed
 
     def _run(self, args: Sequence[Any], derivative: bool) -> list[Any]:
-        self._ran, usual = derivative, self._usual[derivative]
+        usual = self._usual[derivative]
         if usual is not None and usual.quick is not None and (found := usual.quick(args)) is not None:
+            usual.calls = calls = usual.calls + 1
+            if calls == _OFTEN:
+                self._builtins[derivative] = usual.builtin = quickest(usual)
             return found
         if len(args) != len(self.arguments):
             raise TypeError(f"{self!r} takes {len(self.arguments)} arguments and was given {len(args)}")
         batched = self._batched(args) if self.batch is None else self.batch
         plan = self._plans.get((derivative, batched)) or self._plan(derivative, batched)
-        self._usual[derivative] = plan
+        self._usual[derivative], self._builtins[derivative] = plan, plan.builtin
         return plan.run(args)
 
     def _batched(self, args: Sequence[Any]) -> frozenset[int]:

@@ -114,7 +114,9 @@ class Plan:
         if batched or not self.kernel.single:
             import numpy as np
             self.np, self.float = np, np.dtype(float)
-        self.quick: Quick | None = None   # a short way, for whom there is one: see quick.py
+        self.quick: Quick | None = None   # a short way, if there is one: see quick.py,
+        self.calls = 0                    # how often it was taken,
+        self.builtin: Callable[..., Any] | None = None   # and the shortest
 
     def _places(self) -> list[slice]:
         """Where the pieces stand among the sums, or among the outputs of each example."""

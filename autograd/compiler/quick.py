@@ -7,13 +7,14 @@ is not finite: then Plan.run is called, which knows every case, and what is to b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..structure import is_flat, shaped
+from ..value import Value
 from .plan import Plan, Quick
 
-__all__ = ["quick"]
+__all__ = ["quick", "quickest"]
 
 _FLOAT = {float}
 
@@ -27,6 +28,25 @@ def quick(plan: Plan) -> Quick | None:
     if any([piece.shape is None for piece, _ in plan.places]) or plan.f.has_aux or not hasattr(plan.kernel, "small"):
         return None
     return _Batch(plan)
+
+
+def quickest(plan: Plan) -> Callable[..., Any] | None:
+    """A builtin that gives what a call of the function gives, or NotImplemented; None where there is none. See builtin.py."""
+    f, batched = plan.f, bool(plan.batched)
+    if plan.kernel.stats["backend"] != "llvm" or f.captured or f.has_aux or not (batched or isinstance(f.main, Value)):
+        return None
+    from .backends.llvm.builtin import Result, builtin
+    results, shapes = [], [shape for shape in f.shapes if shape is not None]
+    for (summed, k, _, size, shape), at in plan.places:
+        if shape is None or (batched and not summed and len(shape) > 1):
+            return None
+        place = () if not plan.wrt else (k,) if k == 0 or isinstance(f.wrt, int) else (1, k - 1)
+        results.append(Result(summed, at.start, size, shape, place))
+    if len(shapes) < len(f.shapes):
+        return None
+    takes = [(i in plan.batched, shape) for i, shape in enumerate(shapes)]
+    kernel: Any = plan.kernel
+    return builtin(kernel, takes, results, batched and f.reduce == "mean")
 
 
 class _Single:

@@ -91,7 +91,7 @@ class LLVMKernel(ArrayKernel):
         return found
 
 
-class _Memory:
+class Memory:
     """What a call of machine code writes on, whatever the size of the batch."""
 
     def __init__(self, kernel: LLVMKernel) -> None:
@@ -108,7 +108,7 @@ class _Memory:
         return [x for x in vars(self).values() if isinstance(x, self.np.ndarray)]
 
 
-class Small(_Memory):
+class Small(Memory):
     """The buffers of small batches of B examples, and of one that is no batch: arguments are copied into them, results are
     taken out as floats, and nobody asks for an address, which takes longer than all the rest.
 
@@ -137,7 +137,7 @@ class Small(_Memory):
         return self.take(self.r)
 
 
-class _Buffers(_Memory):
+class _Buffers(Memory):
     """Those of larger batches, and their addresses."""
 
     def __init__(self, kernel: LLVMKernel) -> None:

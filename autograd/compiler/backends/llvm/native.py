@@ -6,27 +6,24 @@ import ctypes
 
 from .cache import keep, kept, key_of
 
-__all__ = ["Native"]
+__all__ = ["Machine", "Native"]
 
 _LEVEL = 2   # how hard LLVM tries; 1 gives the same code as fast, 0 code that is twice as long
 
 
-class Native:
-    """The machine code of a function `f` in LLVM assembly, which takes pointers. It runs without the interpreter's lock.
+class Machine:
+    """The machine code of LLVM assembly. It lives as long as this object.
 
-    call   f(*addresses)
-    go     the same of one address, where all the others stand in a row: Python is faster in passing one than in passing many
     anew   compile, whatever is kept
     """
 
-    def __init__(self, text: str, arguments: int, anew: bool = False) -> None:
+    def __init__(self, text: str, anew: bool = False) -> None:
         import llvmlite
         import llvmlite.binding as llvm
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         triple, cpu, features = llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=_LEVEL)
-        text += _entry(arguments)
         version = f"{llvmlite.__version__} {llvm.llvm_version_info}"
         key = key_of(version, triple, cpu, features, str(_LEVEL), text)
         code = None if anew else kept(key)
@@ -37,8 +34,23 @@ class Native:
         self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)   # which keeps the code alive
         self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
-        self.call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(self.engine.get_function_address("f"))
-        self.go = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.engine.get_function_address("go"))
+
+    def address(self, name: str) -> int:
+        """Of a function."""
+        return int(self.engine.get_function_address(name))
+
+
+class Native(Machine):
+    """The machine code of a function `f` in LLVM assembly, which takes pointers. It runs without the interpreter's lock.
+
+    call   f(*addresses)
+    go     the same of one address, where all the others stand in a row: Python is faster in passing one than in passing many
+    """
+
+    def __init__(self, text: str, arguments: int, anew: bool = False) -> None:
+        super().__init__(text + _entry(arguments), anew)
+        self.call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(self.address("f"))
+        self.go = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address("go"))
 
 
 def _entry(arguments: int) -> str:
