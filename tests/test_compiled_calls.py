@@ -67,6 +67,7 @@ def functions(backend: str) -> dict[str, tuple[Compiled, tuple[Any, ...]]]:
         "each": (compile(line, [w, a], **options), (theta, xs)),
         "of points": (compile(rows, [W, pair], reduce="mean", batch=1, **options), (M, points)),
         "by points": (compile(rows, [pair, W], batch=0, **options), (points, M)),
+        "by nothing": (compile(sin(a), [[], a], reduce="mean", **options), (np.zeros(0), xs)),
         "shared numbers": (compile(sin(a * b), [a, b], reduce="sum", **options), (0.7, xs)),
     }
 

@@ -349,7 +349,7 @@ class _Writer:
         x = self._made("new_array", f"ptr {self.words['array']}", f"i32 {len(sizes)}", f"ptr {room}", "i32 12", "ptr null",
                        "ptr null", "i32 0", f"i32 {int(of_each)}", "ptr null")
         data, n = self._load("ptr", x, OFFSETS["data"]), s.at(0, (self.B, result.size)) if of_each else str(result.size)
-        if scale:
+        if scale and result.size:
             s.loop(n, lambda i, _: s.store(s.op("fmul", s.load(numbers, i), scale), data, i))
         elif result.size:
             self._copy(data, numbers, n)
