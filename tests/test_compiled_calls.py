@@ -67,7 +67,6 @@ def functions(backend: str) -> dict[str, tuple[Compiled, tuple[Any, ...]]]:
         "each": (compile(line, [w, a], **options), (theta, xs)),
         "of points": (compile(rows, [W, pair], reduce="mean", batch=1, **options), (M, points)),
         "by points": (compile(rows, [pair, W], batch=0, **options), (points, M)),
-        "by nothing": (compile(sin(a), [[], a], reduce="mean", **options), (np.zeros(0), xs)),
         "shared numbers": (compile(sin(a * b), [a, b], reduce="sum", **options), (0.7, xs)),
     }
 
@@ -331,6 +330,17 @@ def test_traced_functions_have_it_too() -> None:
     with patch.object(compiled, "_OFTEN", 1):
         found = {outcome(f.value_and_grad, args) for _ in range(4)}
     assert len(found) == 1 and f.compiled(*args)._builtins[1] is not None
+
+
+@needs_builtin
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+def test_an_argument_may_be_empty(reduce: str | None) -> None:
+    x = Value(1.0)
+    f = compile(sin(x), [[], x], wrt=(0, 1), reduce=reduce, backend="llvm")
+    args = np.zeros(0), np.array([1.0, 2.0, 3.0])
+    with patch.object(compiled, "_OFTEN", 1):
+        found = {outcome(f.value_and_grad, args) for _ in range(3)}
+    assert found == {outcome(generally(f, True), args)} and f._builtins[1] is not None
 
 
 @needs_builtin
