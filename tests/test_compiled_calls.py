@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd import Compiled, Value, compile, compile_function, exp, log, sin, sqrt, tanh
-from autograd.compiler import compiled
+from autograd.compiler import CompiledFunction, compiled
 from autograd.compiler.backends.choose import no_llvm
 from autograd.compiler.backends.llvm import builtin as made_of
 from autograd.compiler.backends.llvm.builtin import unavailable
@@ -330,6 +330,21 @@ def test_traced_functions_have_it_too() -> None:
     with patch.object(compiled, "_OFTEN", 1):
         found = {outcome(f.value_and_grad, args) for _ in range(4)}
     assert len(found) == 1 and f.compiled(*args)._builtins[1] is not None
+    with patch.object(CompiledFunction, "_for", side_effect=AssertionError("not asked")):
+        assert {outcome(f.value_and_grad, args)} == found
+    assert outcome(f.value_and_grad, [args[0].tolist(), args[1]]) != found   # which gives a list
+
+
+@needs_builtin
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_traced_function_is_traced_for_every_structure_of_its_arguments(first: int) -> None:
+    """What it does with a list is not what it does with an array, though both have as many numbers."""
+    f = compile_function(lambda x, y: (x + x)[1] * y, backend="llvm")
+    kinds = [(np.array([1.0, 2.0]), 3.0), ([1.0, 2.0], 3.0), ((1.0, 2.0), np.float64(3.0))]
+    true = [12.0, 6.0, 6.0]
+    with patch.object(compiled, "_OFTEN", 1):
+        for k in [first] * 3 + [0, 1, 2] * 3 + [2, 1, 0]:
+            assert f(*kinds[k]) == true[k]
 
 
 @needs_builtin

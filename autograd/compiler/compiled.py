@@ -243,6 +243,7 @@ class _Traced:
 
     compiled: Compiled
     compared: dict[bool, bool]   # with the derivative, or without
+    alone: bool                  # whether no other is made for floats and arrays that a builtin of this one takes
 
 
 class CompiledFunction:
@@ -258,16 +259,27 @@ class CompiledFunction:
                                         "has_aux": has_aux}
         self.batch = batch
         self._made: dict[Any, _Traced] = {}
+        self._usual: Compiled | None = None        # that of the last call, if no other takes what its builtin takes
         self._batches: dict[int, list[int]] = {}   # of so many arguments, the places of those that are batched
         self.__name__ = f"compiled({getattr(f, '__name__', 'f')})"
 
     def __call__(self, *args: Any, **given: Any) -> Any:
         """What the function gives."""
+        usual = self._usual
+        if usual is not None and not given and (quickest := usual._builtins[0]) is not None:
+            usual._ran = False
+            if (found := quickest(*args)) is not NotImplemented:
+                return found
         traced, values = self._for(args, given, False)
         return traced(*values)
 
     def value_and_grad(self, *args: Any, **given: Any) -> tuple[Any, Any]:
         """(what the function gives, its derivative by the arguments `wrt`)."""
+        usual = self._usual
+        if usual is not None and not given and (quickest := usual._builtins[1]) is not None:
+            usual._ran = True
+            if (found := quickest(*args)) is not NotImplemented:
+                return found   # type: ignore[no-any-return]
         traced, values = self._for(args, given, True)
         return traced.value_and_grad(*values)
 
@@ -293,11 +305,14 @@ class CompiledFunction:
             self._batches[len(args)] = batch
         key = names, *[() if type(x) is float else structure_key(x, i in batch) for i, x in enumerate(args)]
         if key not in self._made:
-            self._made[key] = _Traced(self._trace(args, names, batch), {})
+            alone = not names and all([part[1:] != ((),) or i in batch if part[:1] == ("array",) else part == () and i not in batch
+                                       for i, part in enumerate(key[1:])])
+            self._made[key] = _Traced(self._trace(args, names, batch), {}, alone)
         found = self._made[key]
         if derivative is not None and derivative not in found.compared:
             self._compare(found.compiled, args, names, batch, derivative)
             found.compared[derivative] = True
+        self._usual = found.compiled if found.alone else None
         return found.compiled, args
 
     def _bound(self, args: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -366,7 +381,7 @@ class CompiledFunction:
                          "numbers or remembers its calls: use where(step(a - b), …, …), or do not compile it")
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_made": {}}
+        return vars(self) | {"_made": {}, "_usual": None}
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
