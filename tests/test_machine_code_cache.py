@@ -19,20 +19,14 @@ import pytest
 import nn
 from autograd import Compiled, Primitive, Value, compile, sin, tanh
 from autograd.compiler import roll
-from autograd.compiler.backends import chunks
 from autograd.compiler.backends.choose import no_llvm
 from autograd.compiler.backends.llvm import cache
-from autograd.compiler.backends.recent import key_of
+from autograd.compiler.backends.recent import forget, key_of
 from autograd.compiler.program import Program
 from autograd.primitives import add, mul
 
 ROOT = Path(__file__).parents[1]
 KEY, CODE = cache.key_of("some assembly"), bytes(range(256)) * 8
-
-
-def forget() -> None:
-    """As in a new process."""
-    chunks._RECENT.found.clear()
 
 
 @pytest.fixture
