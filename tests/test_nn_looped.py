@@ -40,6 +40,7 @@ from nn import (
     fit,
 )
 from nn.training import looped
+from nn.training.looped import LoopedDescent
 
 SCHEDULES: list[Any] = [None, lambda o: StepLR(o, 2, 0.5), lambda o: ExponentialLR(o, 0.9), lambda o: CosineAnnealingLR(o, 4),
                         lambda o: ReduceLROnPlateau(o, factor=0.5, patience=0)]
@@ -70,14 +71,14 @@ def trained(soon: int, make: Callable[[], Module] = mlp, x: Any = X, y: Any = RE
     made = options["optimizer"]
     model = perturbed(make())
     optimizer = OPTIMIZERS[made](model.parameters(), lr=0.02) if isinstance(made, str) else made(model.parameters())
-    old, looped.SOON = looped.SOON, soon
     rows: Any = None
-    try:
-        rows = fit(model, x, y, **options | {"optimizer": optimizer}).rows
-    except (ArithmeticError, RuntimeError) as error:
-        rows = str(error)
-    finally:
-        looped.SOON = old
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looped, "SOON", 0)
+        patch.setattr(LoopedDescent, "first", soon)
+        try:
+            rows = fit(model, x, y, **options | {"optimizer": optimizer}).rows
+        except (ArithmeticError, RuntimeError) as error:
+            rows = str(error)
     return rows, numbers(model), [p.grad for p in model.parameters()], optimizer.t, optimizer.state, optimizer.lr
 
 
@@ -335,7 +336,15 @@ def test_an_optimizer_of_the_user(kind: Any, calls: list[int]) -> None:
 
 
 def test_a_part_of_the_parameters_or_another_order(calls: list[int]) -> None:
-    same(optimizer=lambda params: SGD(params[5:1:-1], lr=0.1, momentum=0.9), l2=0.1)
-    assert not calls   # steps one by one
-    same(optimizer=lambda params: SGD(params[::-1], lr=0.1, momentum=0.9), l2=0.1)
-    assert sum(calls) > 20
+    """Those that stay have their gradient and their part of the penalty."""
+    for l2 in (0.0, 0.1):
+        for some in (slice(5, 1, -1), slice(1), slice(3, None), slice(None, None, -1)):
+            same(optimizer=lambda params, some=some: SGD(params[some], lr=0.1, momentum=0.9), l2=l2)
+    assert sum(calls) > 200
+
+
+def test_long_rows_are_gathered(calls: list[int]) -> None:
+    for width in (15, 16, 40):
+        rows = np.random.default_rng(0).normal(size=(30, width))
+        same(make=partial(LinearRegression, width), x=rows, y=rows @ np.linspace(-1, 1, width), batch_size=7)
+    assert sum(calls) > 100
