@@ -101,6 +101,7 @@ TRUTHS = _Truths({
     "direction": lambda a, b: a / _hypot(a, b) if a else mpf(0), "inversion": lambda a, b: a / (a * a + b * b),
     "semicircle": lambda x: mp.sqrt((1 - x) * (1 + x)), "cauchy": lambda x: 1 / (1 + x * x),
     "logistic": lambda x: 1 / (2 + mp.exp(x) + mp.exp(-x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "weighted_sum": lambda *xs: sum(map(operator.mul, xs[len(xs) % 2:], xs[(len(xs) + 1) // 2:]), xs[0] if len(xs) % 2 else 0),
     "softplus": _softplus, "logsumexp": _logsumexp,
     "surprisal": _surprisal, "share": lambda a, b: a / (a + b),
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,

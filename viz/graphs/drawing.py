@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.steps import without_starts, xi_names
+from autograd.rewritten import shown
+from autograd.steps import xi_names
 from autograd.sweep import numbers
 from autograd.value import Value
 
@@ -47,12 +48,13 @@ def draw(value: Value, *, engine: str | None = None, rankdir: str = "LR", depth:
     depth     how many operations to go down from `value`; what is left out is counted in dashed boxes
     limit     how many boxes a picture may have
     names     what to call nodes, beside what they are called in every ξ table of `value`, `autograd.steps.xi_names`
-    prefix    what every id in the picture begins with: node i of `topological(value)` is "{prefix}-n{i}", the edge of its
+    prefix    what every id in the picture begins with: node i, arguments before results, is "{prefix}-n{i}", the edge of its
               operand k "{prefix}-e{i}-{k}"; by default a hash of what is drawn
 
     Gradients are shown after `value.backward()`, as long as no other result was differentiated through the same nodes since.
-    The 0 with which Python's `sum` begins is not drawn. TypeError unless `value` is a Value, ValueError for another choice or
-    a graph beyond the limit, RuntimeError if the engine that was asked for is missing or fails, or if a leaf was assigned after
+    The 0 with which Python's `sum` begins is not drawn; a weighted sum that is one node is, as its products and sums.
+    TypeError unless `value` is a Value, ValueError for another choice or a graph beyond the limit, RuntimeError if the engine
+    that was asked for is missing or fails, or if a leaf was assigned after
     it was used.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
@@ -101,7 +103,7 @@ def _chosen(name: str, value: Value, depth: int | None, limit: int, names: Mappi
         raise TypeError(f"{name}() got {bounded(value)}: draw one Value, for example a loss or one output of a network")
     if depth is not None and depth < 0:
         raise ValueError(f"{name}(depth={bounded(depth)}): a number of operations, at least 0")
-    value, stands = without_starts(value, names)
+    value, stands = shown(value, names)
     order = topological(value)
     drawn = [*enumerate(order)] if depth is None else _down_to(depth, order, _depths(order))
     if len(drawn) > limit:
@@ -123,7 +125,7 @@ def picture_or_none(value: Any) -> str | None:
     try:
         order = topological(value)
         if len(order) <= NUMBERED:
-            order = topological(without_starts(value)[0])
+            order = topological(shown(value)[0])
         depths = _depths(order)
         depth = _depth_within(GLANCE, depths) if len(order) > GLANCE else len(order)
         drawn = _down_to(depth, order, depths)
