@@ -164,7 +164,8 @@ class CompiledDescent:
             return
         try:
             self.turn += anew
-            if not unchanged(self.read.kept) or (anew and self.watched and self._differs(self.turn % len(self.examples))):
+            hidden = self.watched and anew and not self.read.ours   # what others may have changed without being seen
+            if not unchanged(self.read.kept) or (hidden and self._differs(self.turn % len(self.examples))):
                 self._compile()
                 if self.in_vain > _IN_VAIN and self.eager:
                     raise TraceError("what the model or the loss reads changes so often that to compile takes longer; as a "
