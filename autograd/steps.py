@@ -27,7 +27,7 @@ from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Rows", "Step", "Steps", "in_order", "steps", "xi_names"]
+__all__ = ["Partial", "Rows", "Step", "Steps", "in_order", "steps", "within_sums", "xi_names"]
 
 ROWS = ("auto", "all", "sums", "named")
 Rows = str | Sequence[Value | str]   # which rows: one of these words, or the rows themselves or their names
@@ -126,7 +126,7 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "au
     elif rows == "named" or (rows == "auto" and not alias and any([v.args and v is not y for v in labels])):
         asked = {*labels}
     else:
-        asked = {*every} - (_within_sums(order, every, labels) if rows == "sums" else set())
+        asked = {*every} - (within_sums(order, labels) if rows == "sums" else set())
     chosen = [v for v in every if v in depends and v not in variables and (v is y or v in asked)]
     rest = {*every}.difference(chosen, variables)
     shown = {v: name for v, name in called.items() if not v.args or v not in rest}
@@ -210,26 +210,19 @@ def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], labels: Ma
     return list(rows)
 
 
-def _within_sums(order: Iterable[Value], rows: Iterable[Value], labels: Mapping[Value, str]) -> set[Value]:
-    """The products and sums that only a sum uses, and that have no name: w1·x1 in w1·x1 + w2·x2 + b."""
-    uses: dict[Value, list[Value]] = {}
+def within_sums(order: Sequence[Value], labels: Mapping[Value, str]) -> set[Value]:
+    """The products and sums, with their minus signs, that only a sum uses and that have no name: w1·x1 in w1·x1 + w2·x2 + b."""
+    users: dict[Value, list[Value]] = {}
     for v in order:
         for a in v.args:
-            uses.setdefault(a, []).append(v)
-    found = set()
-    for v in rows:
-        users = uses.get(v, [])
-        while len(users) == 1 and users[0].op is p.neg and users[0] not in labels:
-            users = uses.get(users[0], [])
-        if _is_product_or_sum(v) and v not in labels and len(users) == 1 and users[0].op is p.add:
-            found.add(v)
+            users.setdefault(a, []).append(v)
+    found = set[Value]()
+    for v in reversed(order):
+        if v.op in (p.mul, p.add, p.neg) and v not in labels:
+            by = users.get(v, [])
+            if len(by) == 1 and (by[0].op is p.add or (by[0].op is p.neg and by[0] in found)):
+                found.add(v)
     return found
-
-
-def _is_product_or_sum(v: Value) -> bool:
-    while v.op is p.neg:
-        v = v.args[0]
-    return v.op in (p.mul, p.add)
 
 
 def _asked(rows: Iterable[Value | str], every: Iterable[Value], stands: Mapping[Value, Value],

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpc, mpf
 
 from autograd import PRIMITIVES, Primitive, Value, topological
+from autograd.primitives import terms_of
 from autograd.sweep import numbers
 from autograd.testing import Program, expressions, peers
 
@@ -175,6 +176,12 @@ def number_at(p: Primitive, xs: Sequence[float]) -> type[Exception] | float:
 
 
 # ---- distances and points
+
+def largest_term(p: Primitive, xs: Sequence[float]) -> float:
+    """The largest number that the row adds or subtracts at xs, whose rounding its value has; 0 for a row without such sums."""
+    terms = {"logsumexp": xs, "surprisal": xs, "weighted_sum": [math.prod(term) for term in terms_of(xs)]}.get(p.name, [])
+    return max([abs(x) for x in terms if math.isfinite(x)], default=0.0)
+
 
 def ulps(y: float, true: Any, scale: float = 0.0) -> float:
     """|y − true| in units of the last place of `true`, or of `scale` if that is larger; 0 for the same infinity or nan."""
