@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 19   # numbers in the buffer of a chunk: 4 MiB
 SHORT, LONG = 5000, 50_000   # lines that Python runs, and that are compiled one by one, without being asked
 MANY = 1 << 13    # sums
-_RECENT = Recent[tuple["Rolled", Any]](300_000)   # lines of all programs that were made last
+_RECENT = Recent[tuple["Rolled", Any]](300_000)   # lines of all programs that were made last; their plans' lock guards it
 
 
 class Kernel(Protocol):
