@@ -72,8 +72,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 (TraceError); False: eagerly. The losses agree to rounding: the graph is compared with the loss itself on
                 examples of different targets, and compiled anew when what the model or the loss reads (attributes,
                 closures, globals, arrays) was changed by a callback; what cannot be seen there, an example shows once an
-                epoch. Values are read at every step. In machine code ("auto" where llvmlite is installed) a long training's
-                loop is compiled as well, with the optimizer's `update` if that looks at no number: bit for bit the same steps
+                epoch. Values are read at every step. In machine code ("auto" where llvmlite is installed) the loop
+                over the steps is compiled as well, with the optimizer's `update` if that looks at no number: bit for bit the
+                same steps, many in a call, or an epoch's or one, where a callback, a metric or a schedule of yours looks;
+                with a `step` or `moved` of your own, and of fewer than 100 steps, each is made by Python, which is slower
     gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 

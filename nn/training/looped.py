@@ -1,6 +1,9 @@
 """The loop of a compiled training in machine code: the steps that `CompiledDescent` makes one by one, without Python between
 them. The optimiser's `update` is traced on Values, with lr and t as its inputs. Of arithmetic and roots, as in all of
 nn's optimisers, the steps are the same bit for bit; where a first one is not, there is no loop.
+
+The machine code is of the rule alone, whatever the model: a short training takes it where it is there already, and only for one
+of many steps it is compiled.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from ..module import Module
 __all__ = ["Graph", "compiled_of", "copied", "flat", "symbols", "traced"]
 
 _TRIES = 1000   # nodes that are traced, over and over, before a graph is believed to be always the same
-_RECENT = Recent[tuple["Graph", Compiled]](100_000)   # nodes of the graphs that were compiled last
+_RECENT = Recent[tuple["Graph", Compiled]](100_000)   # nodes of the graphs that were compiled last, and their buffers:
+_BUFFERS = 4000                                       # as much as so many nodes
 
 
 class Graph:
@@ -89,7 +90,7 @@ def compiled_of(graph: Graph, make: Callable[[Graph], Compiled], *options: Hasha
     """make(graph), or what was made of the same graph with these options, and of which graph that was."""
     if not graph.shareable:
         return graph, make(graph)
-    return _RECENT.get((graph.key, options), graph.nodes, lambda: (graph, make(graph)))
+    return _RECENT.get((graph.key, options), graph.nodes + _BUFFERS, lambda: (graph, make(graph)))
 
 
 def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any, inputs: list[Any],
