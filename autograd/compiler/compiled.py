@@ -305,8 +305,9 @@ class CompiledFunction:
             self._batches[len(args)] = batch
         key = names, *[() if type(x) is float else structure_key(x, i in batch) for i, x in enumerate(args)]
         if key not in self._made:
-            alone = not names and all([part[1:] != ((),) or i in batch if part[:1] == ("array",) else part == () and i not in batch
-                                       for i, part in enumerate(key[1:])])
+            alone = not names and all([
+                part[1:] != ((),) or i in batch if part[:1] == ("array",) else part == () and i not in batch
+                for i, part in enumerate(key[1:])])
             self._made[key] = _Traced(self._trace(args, names, batch), {}, alone)
         found = self._made[key]
         if derivative is not None and derivative not in found.compared:

@@ -14,10 +14,11 @@ _LEVEL = 2   # how hard LLVM tries; 1 gives the same code as fast, 0 code that i
 class Machine:
     """The machine code of LLVM assembly. It lives as long as this object.
 
-    anew   compile, whatever is kept
+    anew      compile, whatever is kept
+    at_hand   do not compile: LookupError unless it is kept
     """
 
-    def __init__(self, text: str, anew: bool = False) -> None:
+    def __init__(self, text: str, anew: bool = False, at_hand: bool = False) -> None:
         import llvmlite
         import llvmlite.binding as llvm
         llvm.initialize_native_target()
@@ -28,6 +29,8 @@ class Machine:
         key = key_of(version, triple, cpu, features, str(_LEVEL), text)
         code = None if anew else kept(key)
         if code is None:
+            if at_hand:
+                raise LookupError("this machine code is not kept")
             code = machine.emit_object(llvm.parse_assembly(text))
             if not anew:
                 keep(key, code)
@@ -47,8 +50,8 @@ class Native(Machine):
     go     the same of one address, where all the others stand in a row: Python is faster in passing one than in passing many
     """
 
-    def __init__(self, text: str, arguments: int, anew: bool = False) -> None:
-        super().__init__(text + _entry(arguments), anew)
+    def __init__(self, text: str, arguments: int, anew: bool = False, at_hand: bool = False) -> None:
+        super().__init__(text + _entry(arguments), anew, at_hand)
         self.call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(self.address("f"))
         self.go = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address("go"))
 
