@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-__all__ = ["Code", "Register", "bits"]
+__all__ = ["ROUND", "Code", "Register", "bits"]
 
+ROUND = 1.5 * 2.0 ** 52   # what is added to this becomes a whole number, which is in the last bits of the sum
 Register = str
 
 
@@ -189,13 +190,16 @@ class Code:
         return y
 
     def polynomial(self, x: Register, *coefficients: float) -> Register:
-        """c₀ + c₁x + … by Horner's rule."""
+        """c₀ + c₁x + …: by Horner's rule, even and odd powers apart if there are many, which waits half as long."""
+        if len(coefficients) > 3:
+            square = self.op("fmul", x, x)
+            return self.fma(self.polynomial(square, *coefficients[1::2]), x, self.polynomial(square, *coefficients[::2]))
         y = self.number(coefficients[-1])
         for c in coefficients[-2::-1]:
             y = self.fma(y, x, self.number(c))
         return y
 
-    def power_of_2(self, n: Register) -> Register:
-        """2ⁿ of an integer in the range of normal numbers."""
-        biased = self.let(f"add {self.ints} {n}, {self.integer(1023)}")
-        return self.let(f"bitcast {self.ints} {self.let(f'shl {self.ints} {biased}, {self.integer(52)}')} to {self.type}")
+    def power_of_2(self, t: Register) -> Register:
+        """2ⁿ of t = n + ROUND, with an integer n, where that is a normal number."""
+        bits = self.let(f"shl {self.ints} {self.let(f'bitcast {self.type} {t} to {self.ints}')}, {self.integer(52)}")
+        return self.let(f"bitcast {self.ints} {self.let(f'add {self.ints} {bits}, {self.integer(1023 << 52)}')} to {self.type}")
