@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from helpers import EFFORT
 
 import autograd.primitives as p
-from autograd import PRIMITIVES, Primitive, Value, compile, compile_function, logsumexp, relu, sin, tanh
+from autograd import PRIMITIVES, Primitive, Value, atan2, compile, compile_function, cos, grad, logsumexp, relu, sin, tanh
 from autograd.compiler import roll as stage_5
 from autograd.compiler.backends.llvm.code import Code
 from autograd.compiler.backends.llvm.functions import applied_together
@@ -403,6 +404,27 @@ def test_primitives_together_give_what_each_gives_alone(B: int | None, straight:
         alone = numbers([op])[0]
         same = (found.view(np.int64) == alone.view(np.int64)) | (np.isnan(found) & np.isnan(alone))
         assert same.all(), (op, POINTS[~same])
+
+
+@pytest.mark.parametrize("B", [None, 7])
+@pytest.mark.parametrize("count", [7, 8, 21])   # calls that are a loop, and too few for one
+def test_calls_of_one_depth_are_a_loop_where_they_are_many(B: int | None, count: int, require_tool: Callable[[str], None],
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of arguments that vary, that are shared, that are numbers; with and without a slope beside them; one after another."""
+    require_tool("llvmlite")
+    monkeypatch.setenv("XIGRAD_CACHE", "0")
+    monkeypatch.setattr(stage_5, "_PACKS", 0)
+    w, x = [Value(1.0) for _ in range(count)], [Value(1.0) for _ in range(count)]
+    pairs = list(zip(w, x, strict=True))
+    once: list[Any] = [f(a, b) for a, b in pairs for f in (
+        lambda a, b: tanh(a * x[0] + b), lambda a, b: atan2(b, 3.0), atan2, lambda a, b: sin(b) * cos(b), lambda a, b: sin(a))]
+    twice = [tanh(a * w[0] - b) for a, b in pairwise(once)]
+    outputs = [sum([*once, *twice], 0.0), twice[3], w[1] * w[2], once[2]]
+    rng = np.random.default_rng(0)
+    at = rng.normal(size=count), rng.normal(size=count if B is None else (B, count))
+    found, true = [compile([*grad(outputs[0], [*w, *x]), *outputs], [w, x], batch=None if B is None else 1, backend=name)(*at)
+                   for name in ("llvm", "python")]
+    assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found, true, strict=True)])
 
 
 @pytest.mark.parametrize("ops", [(p.tanh, p.sech2), (p.sin, p.cos), (p.softplus, p.sigmoid, p.logistic)], ids=str)

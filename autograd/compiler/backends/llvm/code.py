@@ -125,6 +125,14 @@ class Code:
         """A value."""
         return self.let(f"load {self.type}, ptr {self.pointer(base, offset)}, align 8")
 
+    def gathered(self, base: Register, offsets: Sequence[str]) -> Register:
+        """Numbers from memory, side by side, one for every lane."""
+        x = "poison"
+        for q, offset in enumerate(offsets):
+            one = self.let(f"load double, ptr {self.pointer(base, offset)}, align 8")
+            x = one if self.lanes == 1 else self.let(f"insertelement {self.type} {x}, double {one}, i32 {q}")
+        return x
+
     def store(self, x: Register, base: Register, offset: str) -> None:
         """Store a value."""
         self.lines.append(f"  store {self.type} {x}, ptr {self.pointer(base, offset)}, align 8")

@@ -187,11 +187,7 @@ class LoopProgram:
 
                 def one(r: Register, _: Any) -> None:
                     inside = s.let(f"mul nuw nsw i64 {r}, {within}")
-                    x = "poison"
-                    for q, base in enumerate(bases):
-                        pointer = s.pointer(f"%X{k}", s.let(f"add nuw nsw i64 {base}, {inside}"))
-                        number = s.let(f"load double, ptr {pointer}, align 8")
-                        x = number if self.W == 1 else s.let(f"insertelement {s.type} {x}, double {number}, i32 {q}")
+                    x = s.gathered(f"%X{k}", [s.let(f"add nuw nsw i64 {base}, {inside}") for base in bases])
                     s.store(x, "%V", s.at(0, (s.at(start, (r, 1)), self.T), (v, self.W)))
                 s.loop(width, one)
             if width:
