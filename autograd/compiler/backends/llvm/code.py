@@ -26,6 +26,7 @@ class Code:
         self.declared: set[str] = set()
         self.block, self.count = "entry", 0
         self.known: dict[str, Register] | None = None   # while formulas are written: what holds a text
+        self.opposite: dict[Register, Register] = {}
 
     # ---- types, constants, loops
 
@@ -157,6 +158,17 @@ class Code:
         self.declared.add(f"declare double {name}(double, {self.type})")
         return self.let(f"call reassoc double {name}(double {bits(-0.0)}, {self.type} {x})")
 
+    def totals(self, xs: Sequence[Register]) -> Register:
+        """The sums of the lanes of as many values as there are lanes, side by side: half of the lanes less in every round."""
+        h, lanes = 1, range(self.lanes)
+        while len(xs) > 1:
+            places = [q - q % (2 * h) + q % h + (self.lanes if q & h else 0) for q in lanes]
+            masks = ["<" + ", ".join([f"i32 {place + more}" for place in places]) + ">" for more in (0, h)]
+            xs = [self.op("fadd", *[self.let(f"shufflevector {self.type} {a}, {self.type} {b}, <{self.lanes} x i32> {mask}")
+                                    for mask in masks]) for a, b in zip(xs[::2], xs[1::2], strict=True)]
+            h *= 2
+        return xs[0]
+
     # ---- arithmetic
 
     def op(self, name: str, a: Register, b: Register) -> Register:
@@ -165,6 +177,8 @@ class Code:
 
     def call(self, name: str, *xs: Register) -> Register:
         """An LLVM intrinsic."""
+        if name == "fabs":
+            xs = tuple([self.opposite.get(x, x) for x in xs])
         full = f"@llvm.{name}." + ("f64" if self.lanes == 1 else f"v{self.lanes}f64")
         self.declared.add(f"declare {self.type} {full}({', '.join([self.type] * len(xs))})")
         return self.let(f"call {self.type} {full}({', '.join([f'{self.type} {x}' for x in xs])})")
@@ -175,7 +189,9 @@ class Code:
 
     def negated(self, x: Register) -> Register:
         """−x."""
-        return self.let(f"fneg {self.type} {x}")
+        y = self.let(f"fneg {self.type} {x}")
+        self.opposite[y] = x
+        return y
 
     def compare(self, how: str, a: Register, b: Register) -> Register:
         """Of every lane, as LLVM's fcmp."""

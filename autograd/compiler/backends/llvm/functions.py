@@ -51,9 +51,10 @@ def applied(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
 
 def applied_together(s: Code, ops: Sequence[Primitive], xs: Sequence[Register]) -> list[Register]:
     """op(*xs) of each as code, in which what several have in common stands once."""
-    s.known = {}
+    outside = s.known
+    s.known = {} if outside is None else outside
     found = [RULES[op](s, *xs) if op in RULES else _by_formula(s, op, xs) for op in ops]
-    s.known = None
+    s.known = outside
     return found
 
 
