@@ -512,10 +512,14 @@ class LoopProgram:
 
                 def lane(v: Register, acc: list[Register]) -> list[Register]:
                     xs = [s.load("%V", s.at(0, (start, 1), (v, self.W))) for start in left]
-                    ys = [s.load("%V", s.at(0, (start, 1), (v, self.W))) for start in right]
                     if scale:
                         xs = [s.op("fmul", scale, x) for x in xs]
-                    return [s.fma(x, y, acc[p * len(ys) + q]) for p, x in enumerate(xs) for q, y in enumerate(ys)]
+                    acc = [*acc]
+                    for q, start in enumerate(right):   # one at a time, for twelve sums leave four registers
+                        y = s.load("%V", s.at(0, (start, 1), (v, self.W)))
+                        for p, x in enumerate(xs):
+                            acc[p * len(right) + q] = s.fma(x, y, acc[p * len(right) + q])
+                    return acc
                 return s.loop(self.registers, lane, acc)
             acc = s.loop(m, term, [s.number(-0.0)] * (len(rows) * len(columns)))
             for p, row in enumerate(rows):
