@@ -15,12 +15,13 @@ from functools import cache
 
 from ....form import Call, Formula, UnreadableError, calls, expanded, is_condition, takes_condition
 from ....primitive import Primitive
+from ....primitives import sech2
 from .code import ROUND, Code, Register
 
 __all__ = ["applied", "applied_together", "llvm_rule"]
 
 Rule = Callable[..., Register]
-RULES: dict[Primitive, Rule] = {}   # of users: a row → (code, *registers) → register
+RULES: dict[Primitive, Rule] = {}   # a row → (code, *registers) → register
 
 _LOG2_HIGH, _LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10   # their sum is log 2 beyond double precision
 _EXP = (0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321919, 0.0013888888888867442, 0.00019841269885463456,
@@ -172,9 +173,20 @@ def _log1p(s: Code, x: Register) -> Register:
 
 
 def _tanh(s: Code, x: Register) -> Register:
-    _, p, power, _ = _exponential(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))   # sech2 has the exponential of the same
-    e = s.op("fadd", s.op("fmul", p, power), s.op("fsub", power, s.number(1.0)))
-    return s.call("copysign", s.op("fdiv", e, s.op("fadd", e, s.number(2.0))), x)
+    _, p, power, y = _exponential(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))
+    e = s.op("fadd", s.op("fmul", p, power), s.op("fsub", power, s.number(1.0)))   # y − 1, which has all its digits
+    return s.call("copysign", s.op("fmul", e, _over_more(s, y)), x)
+
+
+def _sech2(s: Code, x: Register) -> Register:
+    *_, y = _exponential(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))
+    inverse = _over_more(s, y)
+    return s.op("fmul", s.op("fmul", s.number(4.0), y), s.op("fmul", inverse, inverse))
+
+
+def _over_more(s: Code, y: Register) -> Register:
+    """1/(1 + y): tanh and its slope have one division in common."""
+    return s.op("fdiv", s.number(1.0), s.op("fadd", y, s.number(1.0)))
 
 
 def _cosh(s: Code, x: Register) -> Register:
@@ -278,3 +290,4 @@ LEAVES: dict[str, Rule] = {   # numpy's name → (code, *registers) → register
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "tanh": _tanh, "cosh": _cosh,
     "sin": lambda s, x: _sine(s, x, 0, "sin"), "cos": lambda s, x: _sine(s, x, 1, "cos"),
 }
+llvm_rule(sech2)(_sech2)

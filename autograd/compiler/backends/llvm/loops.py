@@ -59,6 +59,7 @@ class LoopProgram:
         varying = [i for i in rolled.body if not i.shared]
         read = [*[x for i in rolled.totals for x in ((i.A, i.B) if isinstance(i, Outer) else (i.A,))], rolled.each[1]]
         groups = fused(varying, rolled.rows, read, self._length)
+        self.stored = sum(self.widths) + sum([len(group.stored) * group.size for group in groups])   # rows of V that are used
         parts = self._parts([partial(self._group, group) for group in groups], W)
         s.loop(tiles, lambda t, _: self._tile(t, parts))
         self._after()
@@ -151,7 +152,7 @@ class LoopProgram:
         part = s.let(f"icmp ult i64 {left}, {self.T}")
         valid = s.let(f"select i1 {part}, i64 {left}, i64 {self.T}")
         totals = self.rolled.totals
-        summed = np.unique(np.concatenate([i.A.ravel() for i in totals])) if totals else np.zeros(0, int)
+        summed = self._to_clear(totals)
         if len(summed):
             def clear() -> None:
                 row = self._ref(summed)
@@ -167,6 +168,16 @@ class LoopProgram:
         for i in totals:
             (self._outer if isinstance(i, Outer) else self._rowsum)(i, offset, valid)
         self._keep(*self.rolled.each, offset, valid)
+
+    @staticmethod
+    def _to_clear(totals: Sequence[Outer | RowSum]) -> Array:
+        """Rows of V of which what is no example has to be 0 in the sums: of every product, one of the factors."""
+        found: Array = np.unique(np.concatenate([np.zeros(0, int), *[i.A for i in totals if isinstance(i, RowSum)]]))
+        for i in totals:
+            if isinstance(i, Outer):
+                more = [np.setdiff1d(factor, found) for factor in (i.A, i.B)]
+                found = np.union1d(found, min(more, key=len))
+        return found
 
     def _keep(self, dst: Array, rows: Array, offset: Register, valid: Register) -> None:
         """Rows of V, as far as a tile is `valid`, to E."""
