@@ -32,7 +32,7 @@ CONSTANTS = {"pi": math.pi, "e": math.e}
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(functions, name) for name in functions.__all__
-       if name not in ("softmax", "log_softmax", "where", "polygamma")},
+       if name not in ("affine", "dot", "softmax", "log_softmax", "where", "polygamma")},
     "abs": primitives.abs_, "ln": primitives.log,
     "max": primitives.maximum, "min": primitives.minimum, "round": primitives.round_,
 }

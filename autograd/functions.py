@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol, overload
 
 from . import primitives as p
-from .value import Value
+from .value import Value, apply
 
 __all__ = [
     "acos",
     "acosh",
+    "affine",
     "asin",
     "asinh",
     "atan",
@@ -27,6 +28,7 @@ __all__ = [
     "cos",
     "cosh",
     "digamma",
+    "dot",
     "erf",
     "erfc",
     "exp",
@@ -165,6 +167,37 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     1.0
     """
     return p.clip(x, low, high)
+
+
+def dot(ws: Any, xs: Any) -> Any:
+    """Σ wᵢxᵢ = wᵀx of two sequences of one length, added from left to right: one node, where Σ written out has 2n − 1.
+
+    Tables, pictures, pages and compiled functions have it as its products and sums. ValueError for different lengths.
+
+    >>> w, x = [Value(2.0), Value(3.0)], [Value(4.0), Value(5.0)]
+    >>> y = dot(w, x)
+    >>> y.backward()
+    >>> y.data, [v.grad for v in w], [v.grad for v in x]
+    (23.0, [4.0, 5.0], [2.0, 3.0])
+    """
+    return _weighted_sum((), ws, xs, "dot") if len(ws) or len(xs) else 0.0
+
+
+def affine(ws: Any, xs: Any, b: Any) -> Any:
+    """b + Σ wᵢxᵢ = wᵀx + b, as `dot`: the sum begins with b.
+
+    >>> affine([2.0, 3.0], [4.0, 5.0], -3.0)
+    20.0
+    """
+    return _weighted_sum((b,), ws, xs, "affine") if len(ws) or len(xs) else b
+
+
+def _weighted_sum(b: tuple[Any, ...], ws: Any, xs: Any, name: str) -> Any:
+    if len(ws) != len(xs):
+        raise ValueError(f"{name}() of {len(ws)} weights and {len(xs)} inputs: it needs as many of the one as of the other")
+    args = *b, *ws, *xs
+    values = all([issubclass(kind, Value) for kind in {*map(type, args)}])
+    return apply(p.weighted_sum, *args) if values else p.weighted_sum(*args)
 
 
 def norm(*xs: Any) -> Any:

@@ -81,6 +81,19 @@ def total(terms: Sequence[Any]) -> Any:
     return reduce(operator.add, terms)
 
 
+def weights_and_inputs(args: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+    """Of a weighted sum's arguments: b, if there is one, in a sequence; the weights w; the inputs x."""
+    begin = len(args) % 2
+    middle = (len(args) + begin) // 2
+    return args[:begin], args[begin:middle], args[middle:]
+
+
+def terms_of(args: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The terms of a weighted sum, each as its factors: b, if there is one, and the pairs (w, x)."""
+    bias, ws, xs = weights_and_inputs(args)
+    return [*[(b,) for b in bias], *zip(ws, xs, strict=True)]
+
+
 def softmax_of(xs: Sequence[Any]) -> list[Any]:
     """exp(x) / Σ exp(x) for each x; subtracting the largest first makes it exact for logits of any size.
 
@@ -96,6 +109,18 @@ def _weights(xs: Sequence[Any]) -> list[tuple[Any, Any]]:
     before, after = [*accumulate(found[:-1])], [*accumulate(found[:0:-1])][::-1]
     between = [a + b for a, b in zip(before, after[1:], strict=False)]
     return [*zip(found, [*after[:1], *between, *before[-1:]] or [0.0], strict=True)]
+
+
+def _weighted_sum(*args: float) -> float:
+    bias, ws, xs = weights_and_inputs(args)
+    y: float = reduce(operator.add, map(operator.mul, ws, xs), *bias)
+    return y
+
+
+def _weighted_sum_slopes(y: Any, *args: Any) -> tuple[Any, ...]:
+    """Of each weight its input, of each input its weight."""
+    bias, ws, xs = weights_and_inputs(args)
+    return *[1.0 for _ in bias], *xs, *ws
 
 
 def _is_odd(n: float) -> bool:
@@ -307,6 +332,11 @@ reciprocal = Primitive("reciprocal", symbol="1/x", value=lambda x: 1 / x, partia
                        advice="division by zero; keep the divisor away from 0")
 neg = Primitive("neg", symbol="−x", value=operator.neg, partials=lambda y, x: (-1.0,), array=lambda xp, x: -x,
                 latex="-{0:2}", text="−{0:2}", binds=2)
+
+# b + w1·x1 + w2·x2 + … of (b, w1, w2, …, x1, x2, …), added from left to right; without b where their number is even. One node
+# in the place of all its products and sums, which tables, pictures and machine code open.
+weighted_sum = Primitive("weighted_sum", symbol="Σ", value=_weighted_sum, partials=_weighted_sum_slopes,
+                         array=lambda xp, *args: total([reduce(operator.mul, term) for term in terms_of(args)]))
 
 # Quotients, powers and roots. pow(x, n) is differentiable in n too; at 0**0 that slope, 1·log 0, is set to 0.
 div = Primitive("div", symbol="÷", value=operator.truediv, partials=lambda y, a, b: (1 / b, -(y / b)),

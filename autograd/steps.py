@@ -13,22 +13,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 from . import primitives as p
 from .conversion import bounded
 from .display import natural
 from .faults import check_unchanged
 from .graph import topological
+from .rewritten import in_letters, labels_of, opened, starts_a_sum, without_starts
 from .shifts import shifted
 from .sweep import dependents
 from .value import Value, literal
 from .zeros import pullback, pushforward
 
-__all__ = ["Partial", "Rows", "Step", "Steps", "in_letters", "in_order", "steps", "without_starts", "xi_names"]
+__all__ = ["Partial", "Rows", "Step", "Steps", "in_order", "steps", "within_sums", "xi_names"]
 
 ROWS = ("auto", "all", "sums", "named")
 Rows = str | Sequence[Value | str]   # which rows: one of these words, or the rows themselves or their names
@@ -91,7 +90,8 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "au
     alias  rows that have a name are ξ1, ξ2 … too, and all are asked for unless `rows` says otherwise; the root keeps its name
 
     A plain number that has a name, as the inputs x1, x2 of a network have, is a letter in every formula: the nodes of the
-    table are then those of a copy of the graph, as `in_letters` makes it, with the same leaves else.
+    table are then those of a copy of the graph, as `rewritten.in_letters` makes it, with the same leaves else; and so they
+    are where a weighted sum is one node, since the table has its products and sums.
 
     TypeError if y is not a Value, ValueError for other `rows`; else as `grad`.
 
@@ -110,22 +110,23 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "au
         raise TypeError(f"steps() got {bounded(y)}: it needs the Value at the end of a computation")
     if isinstance(rows, str) and rows not in ROWS:
         raise ValueError(f"rows={rows!r}: choose one of {', '.join(ROWS)}, or give a list of rows")
-    y = _summed(y)
+    y, open_ = opened(_summed(y))
     order = topological(y)
     check_unchanged(order)
-    labels = _labels(order, names)
+    labels = labels_of(order, _moved(names, open_))
     y, letters = in_letters(y, labels)
-    variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels)])
+    stands = {v: letters[s] for v, s in open_.items()}
+    variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels, open_)])
     order, labels = topological(y), {letters[v]: name for v, name in labels.items()}
     depends = dependents(order, variables)
     own = {v: name for v, name in labels.items() if not (alias and v.args) or v is y or v in variables}
     every, called = _layout(y, labels, variables, own)
     if not isinstance(rows, str):
-        asked = _asked(rows, every, letters, called)
+        asked = _asked(rows, every, stands, called)
     elif rows == "named" or (rows == "auto" and not alias and any([v.args and v is not y for v in labels])):
         asked = {*labels}
     else:
-        asked = {*every} - (_within_sums(order, every, labels) if rows == "sums" else set())
+        asked = {*every} - (within_sums(order, labels) if rows == "sums" else set())
     chosen = [v for v in every if v in depends and v not in variables and (v is y or v in asked)]
     rest = {*every}.difference(chosen, variables)
     shown = {v: name for v, name in called.items() if not v.args or v not in rest}
@@ -147,95 +148,33 @@ def xi_names(y: Value, names: Mapping[Value, str] | None = None) -> dict[Value, 
     >>> list(xi_names((x * x) * 3).values())
     ['x', 'ξ1', 'L']
     """
-    y = _summed(y)
-    labels = _labels(topological(y), names)
-    return _layout(y, labels, (), labels)[1]
+    y, stands = opened(_summed(y))
+    labels = labels_of(topological(y), _moved(names, stands))
+    back = {s: v for v, s in stands.items()}
+    return {back.get(v, v): name for v, name in _layout(y, labels, (), labels)[1].items()}
 
 
-def without_starts(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
-    """`y` without the 0 with which Python's `sum` begins, and what stands there for each node of `y`. Its leaves are those
-    of `y`; a result is copied if anything below it changes.
-
-    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
-    >>> len(topological(sum([a, b]))), len(topological(without_starts(sum([a, b]))[0]))
-    (5, 3)
-    """
-    order = topological(y)
-    if not any([v.args and _starts_a_sum(v) for v in order]):
-        return y, dict(zip(order, order, strict=True))
-    labels = _labels(order, names)
-    uses = Counter([a for v in order for a in v.args])
-    stands: dict[Value, Value] = {}
-    for v in order:
-        summed = stands[v.args[1]] if v.args and _starts_a_sum(v) else None
-        if summed is not None and v not in labels:
-            stands[v] = summed
-        elif summed is not None and summed.args and v.args[1] not in labels and uses[v.args[1]] == 1:   # it has this name then
-            stands[v] = _copied(summed, summed.args, v)
-        else:
-            stands[v] = _over(v, stands)
-    return stands[y], stands
-
-
-def in_letters(y: Value, names: Mapping[Value, str] | None = None) -> tuple[Value, dict[Value, Value]]:
-    """`y` with a leaf for every plain number that has a name, so that ∂(w1·x1)/∂w1 is x1, and what stands there for each
-    node of `y`; a result is copied if anything below it changes.
-
-    >>> w, x = Value(2.0, label="w"), Value(3.0, label="x").detach()
-    >>> x.label = "x"
-    >>> [v.constant for v in topological(in_letters(w * x)[0])]
-    [False, False, False]
-    """
-    order = topological(y)
-    stands: dict[Value, Value] = {v: Value(v._data, v.label) for v in _labels(order, names) if v.constant}
-    if not stands:
-        return y, dict(zip(order, order, strict=True))
-    for v in order:
-        if v not in stands:
-            stands[v] = _over(v, stands)
-    return stands[y], stands
-
-
-def _starts_a_sum(v: Value) -> bool:
-    """0 + x, as Python's sum() computes it first."""
-    return v.op is p.add and v.args[0].constant and v.args[0].label is None and v.args[0]._data == 0
-
-
-def _over(v: Value, stands: Mapping[Value, Value]) -> Value:
-    """`v` over what stands for its arguments: itself, if that is they."""
-    args = tuple([stands[a] for a in v.args])
-    return v if all([a is b for a, b in zip(args, v.args, strict=True)]) else _copied(v, args, v)
-
-
-def _copied(v: Value, args: tuple[Value, ...], like: Value) -> Value:
-    made: Any = copy(v)
-    made.args, made.label, made.grad = args, like.label, like.grad
-    if hasattr(v, "origin"):
-        made.origin = v.origin
-    return made  # type: ignore[no-any-return]
+def _moved(names: Mapping[Value, str] | None, stands: Mapping[Value, Value]) -> dict[Value, str]:
+    """The names, of what stands for their nodes."""
+    return {stands.get(v, v): name for v, name in (names or {}).items()}
 
 
 def _summed(y: Value) -> Value:
     """`y`, or what it is the sum of alone."""
-    while _starts_a_sum(y) and y.label is None:
+    while starts_a_sum(y) and y.label is None:
         y = y.args[1]
     return y
 
 
-def _labels(order: Iterable[Value], names: Mapping[Value, str] | None) -> dict[Value, str]:
-    """The nodes that have a name of their own."""
-    given: Mapping[Value, str] = {} if names is None else names
-    return {v: str(name) for v in order if (name := given.get(v, v.label)) is not None}
-
-
-def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labels: Mapping[Value, str]) -> dict[Value, None]:
-    """The variables, as a set in order: a list of Values would compare their numbers."""
+def _variables(order: Sequence[Value], wrt: Value | Iterable[Value] | None, labels: Mapping[Value, str],
+               stands: Mapping[Value, Value]) -> list[Value]:
+    """The variables, or what stands for them."""
     wrt = [wrt] if isinstance(wrt, Value) else wrt if wrt is None else list(wrt)
     for x in wrt or ():
         if not isinstance(x, Value):
             raise TypeError(f"wrt has {bounded(x)}: it takes the Values that the expression was built from")
     leaves = in_order([v for v in order if not (v.args or v.constant)], labels)
-    return dict.fromkeys(wrt if wrt is not None else [v for v in leaves if v in labels] or leaves)
+    return [stands.get(x, x) for x in wrt] if wrt is not None else [v for v in leaves if v in labels] or leaves
 
 
 def _layout(y: Value, labels: Mapping[Value, str], variables: Iterable[Value],
@@ -271,36 +210,29 @@ def _rows(y: Value, results: Iterable[Value], order: Iterable[Value], labels: Ma
     return list(rows)
 
 
-def _within_sums(order: Iterable[Value], rows: Iterable[Value], labels: Mapping[Value, str]) -> set[Value]:
-    """The products and sums that only a sum uses, and that have no name: w1·x1 in w1·x1 + w2·x2 + b."""
-    uses: dict[Value, list[Value]] = {}
+def within_sums(order: Sequence[Value], labels: Mapping[Value, str]) -> set[Value]:
+    """The products and sums, with their minus signs, that only a sum uses and that have no name: w1·x1 in w1·x1 + w2·x2 + b."""
+    users: dict[Value, list[Value]] = {}
     for v in order:
         for a in v.args:
-            uses.setdefault(a, []).append(v)
-    found = set()
-    for v in rows:
-        users = uses.get(v, [])
-        while len(users) == 1 and users[0].op is p.neg and users[0] not in labels:
-            users = uses.get(users[0], [])
-        if _is_product_or_sum(v) and v not in labels and len(users) == 1 and users[0].op is p.add:
-            found.add(v)
+            users.setdefault(a, []).append(v)
+    found = set[Value]()
+    for v in reversed(order):
+        if v.op in (p.mul, p.add, p.neg) and v not in labels:
+            by = users.get(v, [])
+            if len(by) == 1 and (by[0].op is p.add or (by[0].op is p.neg and by[0] in found)):
+                found.add(v)
     return found
 
 
-def _is_product_or_sum(v: Value) -> bool:
-    while v.op is p.neg:
-        v = v.args[0]
-    return v.op in (p.mul, p.add)
-
-
-def _asked(rows: Iterable[Value | str], every: Iterable[Value], letters: Mapping[Value, Value],
+def _asked(rows: Iterable[Value | str], every: Iterable[Value], stands: Mapping[Value, Value],
            names: Mapping[Value, str]) -> set[Value]:
     """The rows of a list, as Values or names."""
     by_name = {names[v]: v for v in every}
     known = {*every}
     found = set()
     for row in rows:
-        v = by_name.get(row) if isinstance(row, str) else letters.get(row, row) if isinstance(row, Value) else None
+        v = by_name.get(row) if isinstance(row, str) else stands.get(row, row) if isinstance(row, Value) else None
         if v is None or v not in known:
             raise ValueError(f"rows=[…] has {bounded(row)}, which is no row: there are "
                              f"{bounded([*by_name])}; a part of a row is one when it has a label")

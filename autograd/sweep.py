@@ -15,7 +15,7 @@ from typing import Any
 
 from .graph import N, Node
 from .primitive import errstate
-from .primitives import add, mul, pow_
+from .primitives import add, mul, pow_, weighted_sum, weights_and_inputs
 
 Local = Callable[[Any], Sequence[Any]]    # a node's local partials
 Times = Callable[[Any, Any], Any]         # the product of two derivatives, None for one that contributes nothing
@@ -27,7 +27,8 @@ PLAIN = float, int
 def sweep(root: Node, order: Sequence[Node]) -> bool:
     """Set v.grad = ∂root/∂v on every node of the topological `order`; whether no zero met a slope that is not finite.
 
-    Sums and products are written out: 1.5 times faster than asking every node's primitive (tests/benchmarks/eager.py)."""
+    Sums and products, weighted ones too, are written out: 1.5 times faster than asking every node's primitive
+    (tests/benchmarks/eager.py)."""
     for v in order:
         v.grad = 0.0
     root.grad = 1.0
@@ -46,6 +47,13 @@ def sweep(root: Node, order: Sequence[Node]) -> bool:
                     a, b = args
                     a.grad += g
                     b.grad += g
+                elif op is weighted_sum:
+                    bias, ws, xs = weights_and_inputs(args)
+                    for a in bias:
+                        a.grad += g
+                    for w, x in zip(ws, xs, strict=True):
+                        w.grad += g * x._data
+                        x.grad += g * w._data
                 else:
                     for a, d in zip(args, numbers(v), strict=True):
                         a.grad += g * d

@@ -23,10 +23,11 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import repeat
 from typing import Any
 
 from .graph import N, Node
-from .primitives import add, div, mul, neg, strong_mul, where
+from .primitives import add, div, mul, neg, strong_mul, terms_of, weighted_sum, where
 from .sweep import PLAIN, dependents, formulas, forward, number_of, numbers, product, reverse
 
 __all__ = ["Term", "local_partials", "pullback", "pushforward"]
@@ -124,12 +125,25 @@ def local_partials(order: Sequence[Node]) -> Local:
 
     def local(v: Node) -> list[Term]:
         assert v.op is not None
-        in_product, found = v.op is mul or v.op is strong_mul, []
-        for i, d in enumerate(formulas(v)):
-            by_kind = isinstance(d, PLAIN) or v.op.flat or (in_product and v.args[1 - i] in zeros)
-            found.append(Term(d, by_kind and number_of(d) == 0))
-        return found
+        return [Term(d, number_of(d) == 0 and (isinstance(d, PLAIN) or v.op.flat or factor in zeros))
+                for d, factor in zip(formulas(v), _factors(v) or repeat(None))]   # noqa: B905   # repeat has no end
     return local
+
+
+def _factors(v: Node) -> Sequence[Any]:
+    """What each argument of `v` is multiplied by, if `v` is a product or a sum of products."""
+    if v.op is mul or v.op is strong_mul:
+        return v.args[::-1]
+    return weighted_sum.partials(v, *v.args) if v.op is weighted_sum else ()
+
+
+def _terms(v: Node) -> list[tuple[Any, ...]]:
+    """The terms of which `v` is the sum, each as its factors; none, if it is no sum of products."""
+    if v.op is mul or v.op is strong_mul:
+        return [v.args]
+    if v.op is add or v.op is neg:
+        return [(a,) for a in v.args]
+    return terms_of(v.args) if v.op is weighted_sum else []
 
 
 def _zeros_by_kind(order: Sequence[Node]) -> set[Node]:
@@ -141,14 +155,12 @@ def _zeros_by_kind(order: Sequence[Node]) -> set[Node]:
             continue
         if op is None:
             by_kind = v.constant
-        elif op is mul or op is strong_mul:
-            by_kind = args[0] in zeros or args[1] in zeros
         elif op is div:
             by_kind = args[0] in zeros
         elif op is where:
             by_kind = (args[1] if args[0]._data else args[2]) in zeros
-        elif op is add or op is neg:
-            by_kind = zeros.issuperset(args)
+        elif terms := _terms(v):
+            by_kind = not any([zeros.isdisjoint(factors) for factors in terms])
         else:
             by_kind = op.flat and all([isinstance(d, PLAIN) for d in formulas(v)])   # all of them 0
         if by_kind:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Value
+from autograd import Value, affine, dot
 from autograd.value import literal
 
 from .activations import Function, maxout
@@ -65,8 +65,14 @@ class Conv2d(Module):
         rows, columns = places(height + 2 * p, self.k[0], s, self), places(width + 2 * p, self.k[1], s, self)
         seen = {(r, q): [(c, i, j, image[c][r + i - p][q + j - p]) for c, i, j in product(range(self.cin), *map(range, self.k))
                          if 0 <= r + i - p < height and 0 <= q + j - p < width] for r in rows for q in columns}
-        return [[[total([*self.b[o:o + 1], *[w[c][i][j] * v for c, i, j, v in seen[r, q]]]) for q in columns] for r in rows]
-                for o, w in enumerate(self.w)]
+        return [[[self._sum(o, seen[r, q]) for q in columns] for r in rows] for o in range(self.cout)]
+
+    def _sum(self, o: int, seen: list[tuple[int, int, int, Value]]) -> Value:
+        """The weighted sum of what a window sees, for channel o; 0 where it sees nothing but padding."""
+        w, xs = [self.w[o][c][i][j] for c, i, j, _ in seen], [x for *_, x in seen]
+        if not self.bias:
+            return dot(w, xs) if xs else literal(0.0)
+        return affine(w, xs, self.b[o])  # type: ignore[no-any-return]
 
 
 class Pool2d(Module):
@@ -99,7 +105,7 @@ class AvgPool2d(Pool2d):
 
     def pool(self, xs: list[Value]) -> Value:
         """The mean."""
-        return total(xs) * (1.0 / len(xs))
+        return reduce(add, xs) * (1.0 / len(xs))
 
 
 class MaxPool2d(Pool2d):
@@ -167,11 +173,6 @@ def places(n: int, k: int, stride: int, of: Module) -> range:
     if k > n:
         raise ValueError(f"{of.called()}: the window of {k} is larger than the {n} pixels that it was given, with padding")
     return range(0, n - k + 1, stride)
-
-
-def total(terms: list[Value]) -> Value:
-    """The sum; 0 of nothing, as where a window sees only padding."""
-    return reduce(add, terms) if terms else literal(0.0)
 
 
 def sides(name: str, k: int | Sequence[int]) -> tuple[int | tuple[int, int], tuple[int, int]]:

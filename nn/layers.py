@@ -7,13 +7,11 @@ a single output: theirs is then a Value. A wrong size is a ValueError that names
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from autograd import Value
+from autograd import Value, affine, dot
 from autograd.conversion import bounded, to_float
 from autograd.structure import outline, shape_of
 from autograd.value import literal
@@ -60,8 +58,7 @@ class Neuron(Module):
 
     def sum(self, x: Sequence[Value]) -> Value:
         """z of inputs that have been checked: `nin` Values."""
-        terms = [w * xi for w, xi in zip(self.w, x, strict=True)]
-        return reduce(add, terms if self.b is None else [self.b, *terms])  # type: ignore[no-any-return]
+        return dot(self.w, x) if self.b is None else affine(self.w, x, self.b)  # type: ignore[no-any-return]
 
     @property
     def theta(self) -> list[Value]:

@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from helpers import LARGEST, ROWS, SMALLEST, curvature, slope, truth  # noqa: E402
+from helpers import LARGEST, ROWS, SMALLEST, curvature, largest_term, slope, truth  # noqa: E402
 from mpmath import mp, mpc, mpf  # noqa: E402
 
 from autograd import Primitive, Value, grad  # noqa: E402
@@ -48,8 +48,9 @@ before it, have their promise in `autograd/special.py`.
 |---|---|---|---|---|"""
 FOOT = """
 Of logsumexp and surprisal the value's error is relative to the largest of |y| and |x|, since differences of the arguments are
-rounded. pow is measured where x > 0 and xⁿ and xⁿ⁻¹ are from 1e-280 to 1e280. Of hypot with more than two arguments the
-second derivative's error is relative to 1/y. Rows marked — are there for the second derivatives of others."""
+rounded; of weighted_sum, to its largest term. pow is measured where x > 0 and xⁿ and xⁿ⁻¹ are from 1e-280 to 1e280. Of hypot
+with more than two arguments the second derivative's error is relative to 1/y. Rows marked — are there for the second
+derivatives of others."""
 
 
 @dataclass
@@ -112,8 +113,8 @@ def worst(p: Primitive, n: int = 400, every: int = 1) -> Worst:
                 continue
             found.points += 1
             y = p(*xs)
-            if p.name in {"logsumexp", "surprisal"}:   # differences of the arguments have their rounding
-                found.note("value", float(abs(y - true)) / max(abs(y), *map(abs, xs)), xs)
+            if (scale := largest_term(p, xs)) and math.isfinite(y):
+                found.note("value", float(abs(y - true)) / max(abs(y), scale), xs)
             else:
                 found.note("value", error(y, true), xs)
             for i in range(len(xs)):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpc, mpf
 
 from autograd import PRIMITIVES, Primitive, Value, topological
+from autograd.primitives import terms_of
 from autograd.sweep import numbers
 from autograd.testing import Program, expressions, peers
 
@@ -101,6 +102,7 @@ TRUTHS = _Truths({
     "direction": lambda a, b: a / _hypot(a, b) if a else mpf(0), "inversion": lambda a, b: a / (a * a + b * b),
     "semicircle": lambda x: mp.sqrt((1 - x) * (1 + x)), "cauchy": lambda x: 1 / (1 + x * x),
     "logistic": lambda x: 1 / (2 + mp.exp(x) + mp.exp(-x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "weighted_sum": lambda *xs: sum(map(operator.mul, xs[len(xs) % 2:], xs[(len(xs) + 1) // 2:]), xs[0] if len(xs) % 2 else 0),
     "softplus": _softplus, "logsumexp": _logsumexp,
     "surprisal": _surprisal, "share": lambda a, b: a / (a + b),
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
@@ -174,6 +176,12 @@ def number_at(p: Primitive, xs: Sequence[float]) -> type[Exception] | float:
 
 
 # ---- distances and points
+
+def largest_term(p: Primitive, xs: Sequence[float]) -> float:
+    """The largest number that the row adds or subtracts at xs, whose rounding its value has; 0 for a row without such sums."""
+    terms = {"logsumexp": xs, "surprisal": xs, "weighted_sum": [math.prod(term) for term in terms_of(xs)]}.get(p.name, [])
+    return max([abs(x) for x in terms if math.isfinite(x)], default=0.0)
+
 
 def ulps(y: float, true: Any, scale: float = 0.0) -> float:
     """|y − true| in units of the last place of `true`, or of `scale` if that is larger; 0 for the same infinity or nan."""

@@ -24,7 +24,7 @@ from commands import running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import Value, exp, log, logsumexp, sin, tanh, topological
+from autograd import Value, affine, exp, log, logsumexp, sin, tanh, topological
 from viz.graphs import draw_neuron, drawing, engines
 from viz.graphs import picture as picture_module
 from viz.graphs.drawing import draw, draw_dot, picture_or_none
@@ -117,6 +117,23 @@ def test_every_node_and_every_operand_is_drawn_once(engine: str) -> None:
     assert [texts(g) for g in groups(picture, "constant")] == [["1"]]
     assert {texts(g)[0] for g in groups(picture, "leaf")} == {"W", "X", "y"}
     assert {texts(g)[1] for g in groups(picture, "result")} == {"×", "−x", "exp", "+", "1/x", "log"}
+
+
+@pytest.mark.parametrize("by", [affine, lambda w, x, b: b + w[0] * x[0] + w[1] * x[1]])
+def test_a_sum_of_products_is_one_box_on_request(by: Any) -> None:
+    w, x = [[Value(float(i), label=f"{letter}{i}") for i in (1, 2)] for letter in "wx"]
+    z = by(w, x, Value(0.5, label="b"))
+    y = tanh(z) * (w[0] * x[1] - z)
+    picture = draw(y, rows="sums", engine="builtin")
+    boxes = [texts(g)[:2] for kind in ("result", "root") for g in groups(picture, kind)]
+    assert boxes == [["ξ4", "wᵀ·x + b"], ["ξ5", "tanh"], ["ξ7", "w1·x2 − ξ4"], ["L", "×"]]
+    assert len(groups(picture, "node")) == 9 and len(groups(picture, "edge")) == 5 + 1 + 3 + 2
+    z.label = "z"
+    assert ["z", "wᵀ·x + b"] in [texts(g)[:2] for g in groups(draw(y, rows="sums", depth=3, engine="builtin"), "result")]
+    assert "w1·x2" in draw_dot(y, rows="sums").source
+    assert "wᵀ·x + 1" in draw(affine(w, x, 1.0), rows="sums", engine="builtin").svg   # as large as w1·x1
+    long = affine([Value(1.0, label=f"a{2 ** i}") for i in range(9)], [Value(1.0, label=f"c{3 ** i}") for i in range(9)], 1.0)
+    assert texts(groups(draw(long, rows="sums", engine="builtin"), "root")[0])[1] == "Σ"
 
 
 def unplaced(dot: str) -> str:
@@ -580,6 +597,7 @@ def test_no_label_reaches_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     ({"engine": "neato"}, ValueError, "'dot', 'builtin'"),
     ({"rankdir": "UP"}, ValueError, "'LR' or 'TB'"),
     ({"depth": -1}, ValueError, "at least 0"),
+    ({"rows": "named"}, ValueError, "one of all, sums"),
     ({"prefix": 'x" onload="'}, ValueError, "letters"),
 ])
 def test_wrong_arguments_are_told_what_is_right(arguments: dict[str, Any], error: type[Exception], advice: str) -> None:

@@ -24,7 +24,7 @@ FLOORS = {
         "autograd.graph", "autograd.sweep", "autograd.zeros | autograd.faults",
         "autograd.number | autograd.copies | autograd.arrays",
         "autograd.value", "autograd.recording", "autograd.structure | autograd.functions | autograd.expression",
-        "autograd.guard | autograd.shifts", "autograd.derive",
+        "autograd.guard | autograd.shifts | autograd.rewritten", "autograd.derive",
         "autograd.check | autograd.steps", "autograd.path", "autograd.compiler", "autograd",
         "autograd.command | autograd.__main__", "autograd.testing"],
     "the compiler, stage by stage": [

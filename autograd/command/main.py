@@ -118,7 +118,7 @@ def _run(options: argparse.Namespace, out: TextIO) -> tuple[str, int]:
             files[Path(options.explore)] = explore(y, wrt=[variables[name] for name in wrt])
         if (target := _target(options, lecture)) is not None:
             y.backward()
-            files[target] = draw(y)
+            files[target] = draw(y, rows="sums" if options.rows == "sums" else "all")
     except ValueError as error:
         raise Refused(str(error)) from None
     text = _written(result, tables, options, out)

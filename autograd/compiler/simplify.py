@@ -15,7 +15,24 @@ from typing import Any
 from ..conversion import TraceError
 from ..graph import topological
 from ..primitive import Primitive
-from ..primitives import add, div, exp, expm1, log, log1p, logsumexp, mul, neg, pow_, reciprocal, share, shift, surprisal
+from ..primitives import (
+    add,
+    div,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logsumexp,
+    mul,
+    neg,
+    pow_,
+    reciprocal,
+    share,
+    shift,
+    surprisal,
+    terms_of,
+    weighted_sum,
+)
 from ..value import Value
 from .program import Program
 
@@ -77,6 +94,20 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
                 vanishes(of[0])
         return i
 
+    def pair(op: Primitive, a: int, b: int) -> int:
+        """`emit` of a sum or product, written out."""
+        if a > b:
+            a, b = b, a
+        i = known.get((op, a, b))
+        if i is None:
+            if a == b or a in numbers or b in numbers:
+                return emit(op, a, b)
+            known[op, a, b] = i = len(ops)
+            ops.append(op)
+            args.append((a, b))
+            varies.append(varies[a] or varies[b])
+        return i
+
     def summed(terms: Sequence[int]) -> int:
         """The line of the sum of these lines, and of the terms of those that are sums: one, however they come."""
         found, path = [], [*terms]
@@ -131,21 +162,10 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             if v in lines:   # an output that is an input
                 continue
             of = v.args
-            if op is add or op is mul:   # nearly all, so `emit` is written out for them
-                x, y = of
-                a, b = lines[x], lines[y]
-                if a > b:
-                    a, b = b, a
-                key = op, a, b
-                i = known.get(key)
-                if i is None:
-                    if a == b or a in numbers or b in numbers:
-                        i = emit(op, a, b)
-                    else:
-                        known[key] = i = len(ops)
-                        ops.append(op)
-                        args.append((a, b))
-                        varies.append(varies[a] or varies[b])
+            if op is add or op is mul:   # nearly all
+                i = pair(op, lines[of[0]], lines[of[1]])
+            elif op is weighted_sum:
+                i = reduce(partial(pair, add), [reduce(partial(pair, mul), term) for term in terms_of([lines[a] for a in of])])
             else:
                 i = emit(op, *[lines[a] for a in of])
             lines[v] = i
@@ -155,7 +175,7 @@ def simplify(outputs: Sequence[Value], shared: Sequence[Value], varying: Sequenc
             if v.symbolic:
                 raise TraceError(f"{v!r} is no input of what is compiled: it was kept from another trace")
             lines[v] = number(v.data)
-    emit = power = None  # type: ignore[assignment]  # noqa: F811   # each is in its own closure: a cycle
+    emit = pair = power = None  # type: ignore[assignment]  # noqa: F811   # each is in its own closure: a cycle
     program.outputs = [lines[v] for v in outputs]
     for v in (*shared, *varying):
         if v.label is not None:

@@ -23,7 +23,7 @@ from ..forks import in_forked_child
 from ..graph import topological
 from ..guard import settle
 from ..primitive import Primitive, deferred, no_pole
-from ..primitives import add, exp, mul, pow_, total, where
+from ..primitives import add, exp, mul, pow_, total, weighted_sum, where
 from ..recording import recording
 from ..structure import leaves_of, shaped
 from ..sweep import dependents, formulas, product, reverse
@@ -248,7 +248,7 @@ def _shown(ys: Sequence[Value], order: Sequence[Value]) -> set[Value]:
     """The nodes whose infinity makes an output infinite or nan, or is dropped by a `where`."""
     shown = set(ys)
     for v in reversed(order):
-        if v.op is add or v.op is mul:   # nearly all
+        if v.op is add or v.op is mul or v.op is weighted_sum:   # nearly all
             if v in shown:
                 shown.update(v.args)
         elif v.op and v in shown:

@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 
 from autograd import Value, errstate, topological
 from autograd.compiler.descent import Epochs
+from autograd.compiler.trace import collector_off
 from autograd.conversion import bounded
 from autograd.guard import guarded
+from autograd.rewritten import opened
 
 from ..checks import whole
 from ..data.examples import Batch, Examples
@@ -46,10 +48,11 @@ def eager_gradients(model: Module, loss: Loss, xs: Sequence[Any], ys: Sequence[A
     for p in parameters:
         p.grad = 0.0
     total = 0.0
-    for x, y in zip(xs, ys, strict=True):
-        L = guarded(lambda x, y=y: loss_of(loss, model(x), y), x)
-        L.backward()
-        total += L.data
+    with collector_off():
+        for x, y in zip(xs, ys, strict=True):
+            L = guarded(lambda x, y=y: loss_of(loss, model(x), y), x)
+            L.backward()
+            total += L.data
     return total, [p.grad for p in parameters]
 
 
@@ -186,7 +189,7 @@ def diagnose(model: Module, loss: Loss, examples: Examples, batch: Batch) -> str
         except (ArithmeticError, ValueError) as error:
             return f"example X[{i}]: {error}"
         if not math.isfinite(total):
-            v = next(v for v in topological(L) if not math.isfinite(v.data))
+            v = next(v for v in topological(opened(L)[0]) if not math.isfinite(v.data))
             return f"example X[{i}]: the loss is {total:g}, since {_called(v)} is {v.data:g}"
         for name, g in zip(names, sums, strict=True):
             if not math.isfinite(g):

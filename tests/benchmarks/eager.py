@@ -63,10 +63,11 @@ class Bench:
 
 
 def demo(bench: Bench, steps: int) -> None:
-    """The demo of micrograd: its training step, its memory, its forward pass without recording."""
-    for collect, goal in ((True, 10.0), (False, 2.2)):
-        what = f"demo training step, {collector(collect)}"
-        ours, *theirs = bench.alternate(*[["train", engine, collect, steps] for engine in bench.engines])
+    """The demo of micrograd: its training step, written out and of the layers of nn, its memory, its forward pass without
+    recording."""
+    for layers, collect, goal in ((False, True, 10.0), (False, False, 2.2), (True, True, 25.0)):
+        what = f"demo training step{' of layers' * layers}, {collector(collect)}"
+        ours, *theirs = bench.alternate(*[["train", engine, collect, steps, layers] for engine in bench.engines])
         if not theirs:
             bench.row(what, f"ours {milliseconds(ours)}", (), ("≥", goal))
             continue

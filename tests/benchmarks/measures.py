@@ -19,7 +19,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from moons import Moons
+from moons import Moons, MoonsOfLayers
 
 clock = time.perf_counter
 
@@ -28,9 +28,13 @@ def value_of(engine: str) -> Any:
     return importlib.import_module("micrograd.engine" if engine == "micrograd" else engine).Value
 
 
-def train(engine: str, collect: bool, steps: int) -> dict[str, Any]:
-    """Seconds per step of the demo after one step to warm up, and the losses."""
-    demo = Moons(value_of(engine))
+def mlp_of(engine: str) -> Any:
+    return importlib.import_module("micrograd.nn" if engine == "micrograd" else "nn").MLP
+
+
+def train(engine: str, collect: bool, steps: int, layers: bool = False) -> dict[str, Any]:
+    """Seconds per step of the demo after one step to warm up, and the losses; with the engine's own MLP, if `layers`."""
+    demo = MoonsOfLayers(value_of(engine), mlp_of(engine)) if layers else Moons(value_of(engine))
     if not collect:
         gc.disable()
     losses = [demo.step()]

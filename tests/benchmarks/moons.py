@@ -61,3 +61,14 @@ class Moons:
             p.data -= rate * p.grad
         self.k += 1
         return float(total.data)
+
+
+class MoonsOfLayers(Moons):
+    """The same with the engine's own MLP, at the same weights."""
+
+    def __init__(self, Value: Scalar, MLP: Any) -> None:
+        super().__init__(Value)
+        made = MLP(2, [16, 16, 1])
+        for mine, theirs in zip(made.parameters(), self.parameters, strict=True):
+            mine.data = theirs.data
+        self.model, self.parameters = made, made.parameters()   # type: ignore[method-assign]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import reduce
+from operator import mul
 
 from autograd import Primitive, Value, topological
 from autograd import primitives as p
@@ -57,6 +59,7 @@ _RULES: dict[Primitive, Callable[..., Expr]] = {
     p.neg: lambda a: number(-1.0) * a,
     p.mul: lambda a, b: a * b,
     p.strong_mul: lambda a, b: a * b,
+    p.weighted_sum: lambda *args: total([reduce(mul, factors) for factors in p.terms_of(args)]),
     p.reciprocal: lambda a: a ** _INVERSE,
     p.div: lambda a, b: a * b ** _INVERSE,
     p.strong_div: lambda a, b: a * b ** _INVERSE,

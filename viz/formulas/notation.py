@@ -145,6 +145,8 @@ class Style:
             return self.product(args)
         if op is p.neg:
             return self.negative(args[0])
+        if op is p.weighted_sum:
+            return self.sum([self.product([*factors]) for factors in p.terms_of(args)])
         template = op.latex if self.name == "latex" else op.text
         if template is None:
             name = rf"\operatorname{{{op.name}}}".replace("_", r"\_") if self.name == "latex" else op.name

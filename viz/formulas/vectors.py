@@ -49,8 +49,10 @@ class Vectors:
 
     def read(self, v: Value) -> WeightedSum | None:
         """`v` as a weighted sum, if it has two products or more of entries of two vectors."""
-        terms = [*self._terms(v)]
-        products = [(minus, u) for minus, u in terms if u.op is p.mul and u not in self.names and {*u.args} <= {*self.names}]
+        products, rest = list[tuple[bool, Value]](), list[tuple[bool, Value]]()
+        for minus, u in self._terms(v):
+            is_product = u.op is p.mul and u not in self.names and {*u.args} <= {*self.names}
+            (products if is_product else rest).append((minus, u))
         signs = {minus for minus, _ in products}
         if len(products) < 2 or len(signs) > 1:
             return None
@@ -58,7 +60,7 @@ class Vectors:
             for x, others, xs in _vectors([self.names[u.args[1]] for _, u in products]):
                 if places == others and w != x and self._agrees(w, ws) and self._agrees(x, xs):
                     self.found |= {w: ws, x: xs}
-                    return WeightedSum(signs.pop(), w, x, tuple([t for t in terms if t not in products]))
+                    return WeightedSum(signs.pop(), w, x, tuple(rest))
         return None
 
     def _terms(self, v: Value) -> Iterator[tuple[bool, Value]]:

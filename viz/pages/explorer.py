@@ -12,7 +12,8 @@ from typing import Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.steps import without_starts, xi_names
+from autograd.rewritten import shown
+from autograd.steps import xi_names
 from autograd.value import Value
 
 from ..formulas.names import parameter_names
@@ -48,7 +49,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
 
     names      what to call nodes, beside what they are called in every ξ table of `value`, `autograd.steps.xi_names`
 
-    The 0 with which Python's `sum` begins is no step.
+    The 0 with which Python's `sum` begins is no step; a weighted sum that is one node is its products and sums.
     TypeError unless `value` is a Value, or for another `wrt` or `collapse`; ValueError for another choice, or a graph beyond
     the limit; RuntimeError as for `draw`.
 
@@ -62,7 +63,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     check_choices("explore", engine, rankdir)
     check_unchanged(topological(value))
     given = parameter_names(collapse) | {**(names or {})}
-    value, stands = without_starts(value, given)
+    value, stands = shown(value, given)
     order = topological(value)
     if len(order) > 3 * limit:
         raise ValueError(_advice(len(order), "nodes", 3 * limit, (len(order) + 2) // 3))
@@ -72,7 +73,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     largest = max([len(groups), *[len(group.members) for group in groups]]) if groups else len(order)
     if largest > limit:
         raise ValueError(_advice(largest, "boxes in one picture", limit, largest))
-    data = described(order, [stands[x] for x in _variables([*stands], wrt)], called, given)
+    data = described(order, _variables(order, stands, wrt), called, given)
     data["groups"] = [group.members for group in groups]
     data["names"] = [group.name for group in groups]
     how: dict[str, Any] = {"rankdir": rankdir, "engine": engine}
@@ -98,12 +99,11 @@ def _advice(count: int, what: str, limit: int, enough: int) -> str:
             f"collapse=model or labelled results with collapse='label', or show all of it with limit={enough}")
 
 
-def _variables(order: Sequence[Value], wrt: Value | Sequence[Value] | None) -> list[Value]:
-    leaves = [v for v in order if not (v.args or v.constant)]
+def _variables(order: Sequence[Value], stands: Mapping[Value, Value], wrt: Value | Sequence[Value] | None) -> list[Value]:
     if wrt is None:
-        return leaves
+        return [v for v in order if not (v.args or v.constant)]
     found = [wrt] if isinstance(wrt, Value) else list(wrt)
     for x in found:
-        if not isinstance(x, Value) or x not in dict.fromkeys(order):
+        if not isinstance(x, Value) or x not in stands:
             raise TypeError(f"explore(wrt=…) has {bounded(x)}: it takes Values that the expression was built from")
-    return found
+    return [stands[x] for x in found]

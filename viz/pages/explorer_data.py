@@ -17,7 +17,8 @@ from functools import cache
 from typing import Any
 
 from autograd.graph import topological
-from autograd.steps import Step, in_letters, steps
+from autograd.rewritten import in_letters
+from autograd.steps import Step, steps
 from autograd.sweep import dependents, formulas, numbers
 from autograd.value import Value, literal
 from autograd.zeros import Term, local_partials, pushforward
