@@ -166,7 +166,10 @@ class LoopProgram:
                 s.loop(len(summed), one)
             s.when(part, clear)
         for i in totals:
-            (self._outer if isinstance(i, Outer) else self._rowsum)(i, offset, valid)
+            if isinstance(i, Outer):
+                self._outer(_in_order(i), offset, valid)
+            else:
+                self._rowsum(i, offset)
         self._keep(*self.rolled.each, offset, valid)
 
     @staticmethod
@@ -626,7 +629,7 @@ class LoopProgram:
         s.when(s.let(f"xor i1 {lies}, true"), copy)
         return s.let(f"select i1 {lies}, ptr {given}, ptr {base}"), s.let(f"select i1 {lies}, i64 {between}, i64 {n}")
 
-    def _rowsum(self, i: RowSum, offset: Register, valid: Register) -> None:
+    def _rowsum(self, i: RowSum, offset: Register) -> None:
         for at, sets in by_first(i.first):
             self._rowsum_of(i.C[at], i.A[at], i.dst[at], self._keeps(offset) if sets else "-1")
 
@@ -647,6 +650,16 @@ class LoopProgram:
                 self._add(to(k), x, keeps)
         for first, size, blocks in self._even(len(A), 4):
             s.loop(blocks, lambda r, _, first=first, size=size: several(r, first, size))
+
+
+def _in_order(i: Outer) -> Outer:
+    """The same with rows and columns in the order of their sums, if these then lie by strides: a table of places in A or B is
+    read once for many products, one of places in the sums for every sum."""
+    if affine(i.dst):
+        return i
+    rows, columns = np.argsort(i.dst[:, :, 0], axis=1)[:, :, None], np.argsort(i.dst[:, 0], axis=1)[:, :, None]
+    dst = np.take_along_axis(np.take_along_axis(i.dst, rows, 1), columns.swapaxes(1, 2), 2)
+    return Outer(i.C, np.take_along_axis(i.A, rows, 1), np.take_along_axis(i.B, columns, 1), dst) if affine(dst) else i
 
 
 def _same(x: Array) -> bool:
