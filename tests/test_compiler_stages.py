@@ -18,6 +18,7 @@ from autograd import PRIMITIVES, Primitive, Value, atan2, compile, compile_funct
 from autograd.compiler import roll as stage_5
 from autograd.compiler.backends.llvm.code import Code
 from autograd.compiler.backends.llvm.functions import applied_together
+from autograd.compiler.backends.llvm.fuse import fused
 from autograd.compiler.backends.llvm.kernel import LLVMKernel
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
@@ -353,6 +354,16 @@ def test_sums_are_set_whatever_was_in_memory(backend: str, B: int, monkeypatch: 
         for _ in range(2):   # again, on buffers that have been used
             found.append([*f(at, X), *np.ravel(g.value_and_grad(W, Z)[1])])
     assert np.allclose(found, found[0], rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_added_to_several_products_finds_them_stored() -> None:
+    """A sum whose rows are the results of two products takes them from memory, even if its own value is in a register."""
+    W, h, rows = np.arange(8).reshape(1, 2, 4), np.arange(4).reshape(1, 4, 1), np.arange(4, 8)
+    body = [MatMul(False, 4, 2, True, W, h), MatMul(False, 6, 2, True, W, h),
+            Linear(False, 4, 4, False, np.ones(1), np.arange(4)[:, None]), Apply(False, 8, 4, True, p.tanh, [(False, rows)])]
+    groups = fused(body, 12, [np.arange(8, 12)], lambda i: 1)
+    assert [len(group.members) for group in groups] == [1, 1, 2]
+    assert groups[0].stored == {4} and groups[1].stored == {6} and 8 in groups[2].stored
 
 
 @pytest.mark.parametrize("tiles, more", [(0, 1), (1, -1), (1, 0), (1, 1), (1, 9), (2, -9), (2, 1), (3, 8)])

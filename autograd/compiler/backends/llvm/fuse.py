@@ -126,7 +126,11 @@ def _mark_stored(groups: Sequence[Group], rows: int, read: Iterable[Array]) -> N
     for index in read:
         needed[index] = True
     for group in groups:
+        begun: set[int] = set()   # where rows start that are in registers
         for i in group.members:
+            if not i.first and i.start not in begun:   # it adds to what others have stored
+                needed[i.start:i.start + i.size] = True
+            begun.add(i.start)
             if isinstance(i, MatMul):
                 needed[i.H] = True
             elif is_by_rows(i):
