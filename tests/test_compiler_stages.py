@@ -383,6 +383,19 @@ def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: C
     assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found[1], true[1], strict=True)])
 
 
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+def test_sums_of_lanes_lie_side_by_side(lanes: int, require_tool: Callable[[str], None]) -> None:
+    require_tool("llvmlite")
+    from autograd.compiler.backends.llvm.native import Native
+    s = Code(lanes)
+    s.store(s.totals([s.load("%x", str(lanes * k)) for k in range(lanes)]), "%y", "0")
+    x, y = np.arange(lanes * lanes) ** 2.0, np.zeros(lanes)
+    text = "\n".join(["define void @f(ptr %x, ptr %y) {", *s.lines, "  ret void", "}"])
+    code = Native(text, 2)   # to be kept until it was called
+    code.call(x.ctypes.data, y.ctypes.data)
+    assert y.tolist() == x.reshape(lanes, lanes).sum(axis=1).tolist()
+
+
 # ---- primitives of the same argument are computed together
 
 NUMBERS = [0.0, 5e-324, 1e-300, 1e-8, 0.3, math.pi / 4, 1.0, math.pi / 2, 2.5, 7.0, 20.0, 36.5, 100.0, 372.7, 709.7, 710.5,
