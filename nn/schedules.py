@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, ClassVar
 
 from autograd.conversion import bounded, to_float
@@ -39,6 +40,20 @@ class Schedule:
         """An epoch has ended: set the learning rate of the next."""
         self.epoch += 1
         self.optimizer.lr = self.next_lr(self.optimizer.lr)
+
+    def ahead(self, epochs: int) -> list[float]:
+        """The learning rates of this epoch and those that follow, as `step()` will set them.
+
+        >>> from autograd import Value
+        >>> from nn.optim import SGD
+        >>> ExponentialLR(SGD([Value(0.0)], lr=1.0), gamma=0.5).ahead(3)
+        [1.0, 0.5, 0.25]
+        """
+        then, rates = copy(self), [self.optimizer.lr]
+        for _ in range(epochs - 1):
+            then.epoch += 1
+            rates.append(then.next_lr(rates[-1]))
+        return rates
 
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to be continued, JSON-able; the learning rate itself is in the optimiser's."""

@@ -19,20 +19,14 @@ import pytest
 import nn
 from autograd import Compiled, Primitive, Value, compile, sin, tanh
 from autograd.compiler import roll
-from autograd.compiler.backends import chunks
 from autograd.compiler.backends.choose import no_llvm
 from autograd.compiler.backends.llvm import cache
-from autograd.compiler.backends.recent import key_of
+from autograd.compiler.backends.recent import forget, key_of
 from autograd.compiler.program import Program
 from autograd.primitives import add, mul
 
 ROOT = Path(__file__).parents[1]
 KEY, CODE = cache.key_of("some assembly"), bytes(range(256)) * 8
-
-
-def forget() -> None:
-    """As in a new process."""
-    chunks._RECENT.found.clear()
 
 
 @pytest.fixture
@@ -98,15 +92,36 @@ def test_a_hit_is_a_miss_bit_for_bit(make: Callable[[], Compiled], folder: Path,
     assert len(compilations) == 2
 
 
-def test_a_model_that_is_fitted_again_is_not_compiled_again(folder: Path, compilations: list[str]) -> None:
+def training() -> list[Any]:
+    """What a training leaves, whose steps are made in the loop."""
     X, y = nn.make_moons(60, rng=0)
-    losses = []
-    for k in range(3):
-        model = nn.MLP(2, [5, 1], rng=0)
-        losses.append(nn.fit(model, X, y, epochs=3, batch_size=20, rng=0, compiled="llvm", verbose=False).rows)
-        if k == 1:
-            forget()
-    assert losses[0] == losses[1] == losses[2] and len(compilations) == 1
+    model = nn.MLP(2, [5, 1], rng=0)
+    rows = nn.fit(model, X, y, epochs=40, batch_size=20, rng=0, compiled="llvm", verbose=False).rows
+    return [*[x for row in rows for x in row.values()], *[p.data for p in model.parameters()]]
+
+
+def test_a_training_is_the_same_wherever_its_machine_code_comes_from(folder: Path, compilations: list[str],
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    first = training()
+    assert len(compilations) == 2   # the cost and the loop
+    assert training() == first
+    forget()
+    assert training() == first and len(compilations) == 2
+    for damage in (lambda x: x[:-100], lambda x: x[::-1], lambda x: b""):
+        for path in folder.glob("*.code"):
+            path.write_bytes(damage(path.read_bytes()))
+        forget()
+        compilations.clear()
+        assert training() == first and len(compilations) == 2
+    folder.chmod(0o500)
+    with patch.object(cache, "write_whole", side_effect=PermissionError):   # as for those whom modes bind
+        for path in folder.glob("*.code"):
+            path.unlink()
+        forget()
+        assert training() == first and not list(folder.iterdir())
+    folder.chmod(0o700)
+    monkeypatch.setenv("XIGRAD_CACHE", "0")
+    assert training() == first
 
 
 def test_what_is_rolled_again_has_the_names_of_its_own_graph(backend: str, folder: Path) -> None:
@@ -388,9 +403,9 @@ def test_threads_at_once_read_whole_files(folder: Path) -> None:
 
 def test_processes_at_once_share_what_they_keep(folder: Path, require_tool: Callable[[str], None]) -> None:
     require_tool("llvmlite")
-    code = "import test_machine_code_cache as t; print([float(x).hex() for x in t.result(t.network())])"
+    code = "import test_machine_code_cache as t; print([float(x).hex() for x in [*t.result(t.network()), *t.training()]])"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     several = [subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate()[0] for process in several]
-    assert printed[0] == printed[1] == f"{[float(x).hex() for x in result(network())]}\n"
-    assert [path.suffix for path in folder.iterdir()] == [".code"]
+    assert printed[0] == printed[1] == f"{[float(x).hex() for x in [*result(network()), *training()]]}\n"
+    assert [path.suffix for path in folder.iterdir()] == [".code"] * 3

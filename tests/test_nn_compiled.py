@@ -22,6 +22,7 @@ import pytest
 
 from autograd import Value, log, no_grad, relu, softmax, sqrt, step, tanh, where
 from autograd.compiler import Compiled, TraceError
+from autograd.compiler.backends.recent import forget
 from nn import (
     ACTIVATIONS,
     GAN,
@@ -63,8 +64,9 @@ from nn import (
 from nn.data.examples import Examples
 from nn.optimizer import put
 from nn.training import compilation
-from nn.training.compilation import CompiledDescent, forward, traced
+from nn.training.compilation import CompiledDescent, forward
 from nn.training.reading import snapshot, unchanged
+from nn.training.tracing import traced
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(13, 3)).round(3).tolist()
@@ -628,7 +630,7 @@ def test_tracing_leaves_the_model_alone() -> None:
     assert model.rng is not None
     state = model.rng.getstate()
     with pytest.raises(TraceError):
-        traced(lambda m, _: m([Value(1.0), Value(2.0), Value(3.0)]), model, None, ())
+        traced(lambda m, _: m([Value(1.0), Value(2.0), Value(3.0)]), model, None, [])
     assert model.rng.getstate() == state
 
 
@@ -804,6 +806,7 @@ def test_what_changes_too_often_is_trained_eagerly_and_what_does_not_matter_is_c
                 def on_batch_end(self, state: Any, seen: list[float] = seen) -> None:
                     seen.append(seen[-1] * 1.01)
             made.reset_mock()
+            forget()
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
                 history = fit(MLP(3, [1], rng=0), X, REALS, loss=loss, epochs=8, batch_size=5, rng=0, compiled=compiled,

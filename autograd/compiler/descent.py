@@ -22,7 +22,7 @@ from .program import Program
 from .simplify import simplify
 from .trace import Symbol, run
 
-__all__ = ["Descent", "Epochs"]
+__all__ = ["Descent", "Epochs", "Rule", "traced_rule"]
 
 Array = npt.NDArray[Any]
 Rule = Callable[..., Sequence[Any]]
@@ -35,12 +35,14 @@ class Epochs:
 
     order    the numbers of the examples as they are taken, (epochs, n), or (n,) if they are the same in every epoch
     size     examples in a batch; an epoch's last one may have fewer
+    rates    the learning rate of each epoch, where that is known before
     totals   the sums of the costs of each epoch's batches
     """
 
     order: Array
     size: int
     epochs: int
+    rates: Array | None = None
     totals: Array = field(init=False)
     place: Array = field(init=False)
 
@@ -81,7 +83,9 @@ class Descent:
     cost   compiled for (θ, X, …), of which all but θ are batched, with reduce="sum" and machine code
     rule   (x, s, columns, slots, lr, t, n) → (new x, new slots, g, addend): of one parameter, of which s is the gradient of
            the sum over a batch of n examples, in step t. It is traced. g is kept; what the addends of all parameters sum to
-           is added to the cost. TraceError if it needs to know a number
+           is added to the cost; or what `traced_rule` gives of it
+    moved  how many of the parameters, the first, are moved: all, or the others stay and have only a gradient and an addend
+    at_hand   LookupError unless the machine code of the rule is there already, in this process or in the user's folder
     data   the arguments' arrays, (examples, numbers of one)
 
     >>> from autograd import Value
@@ -95,7 +99,8 @@ class Descent:
     (True, array([2.]))
     """
 
-    def __init__(self, cost: Compiled, rule: Rule, slots: int, columns: Array) -> None:
+    def __init__(self, cost: Compiled, rule: Rule | Program, slots: int, columns: Array, moved: int | None = None,
+                 at_hand: bool = False) -> None:
         from .backends.llvm.descent import PLACES, StepsProgram
         from .backends.llvm.kernel import LLVMKernel
         plan = cost._plan(True, frozenset(range(1, len(cost.arguments))))
@@ -103,10 +108,11 @@ class Descent:
         if not isinstance(kernel, LLVMKernel) or cost.reduce != "sum":
             raise NotImplementedError("the cost is not a sum in machine code")
         self.kernel, self.widths, self.P = kernel, list(kernel.widths), kernel.sums - 1
-        program, loops = _traced(rule, len(columns), slots), kernel.loops
-        self.program = StepsProgram(program, self.P, len(columns), slots, kernel.outputs, kernel.sums, self.widths)
+        k = self.moved = self.P if moved is None else moved
+        program, loops = rule if isinstance(rule, Program) else traced_rule(rule, len(columns), slots), kernel.loops
+        self.program = StepsProgram.of(program, len(columns), slots, len(self.widths), at_hand)
         self.work = max(kernel.rolled.flops, kernel.nodes), len(program.ops) * self.P   # of an example, and of an update
-        self.U, self.M = np.zeros((2, max(loops.rows_shared, 1))), np.zeros((2, slots, self.P))
+        self.U, self.M = np.zeros((2, max(loops.rows_shared, 1))), np.zeros((2, slots, k))
         for row, x in loops.numbers:
             self.U[:, row] = x
         self.g = np.zeros((2, self.P))
@@ -114,15 +120,15 @@ class Descent:
                       "G": np.empty(kernel.sums), "H": np.empty(kernel.sums), "E": np.empty(kernel.outputs * kernel.lanes),
                       "C": np.ascontiguousarray(columns), "A": np.empty(self.P)}
         self.rooms |= {f"{name}{k}": x[k] for name, x in (("U", self.U), ("M", self.M), ("g", self.g)) for k in (0, 1)}
-        table, self.places = np.zeros(len(PLACES) + 2 * len(self.widths), np.int64), PLACES
+        table, self.places = np.zeros(len(PLACES) + 3 * len(self.widths), np.int64), PLACES
         self.address, self.table = _address(table), table.data   # which gives and takes Python's integers
-        self.lr = table.view(np.float64)[PLACES["lr"]:][:1]
-        self._set(kernel=cast(loops.native.call, c_void_p).value or 0, **{name: _address(x) for name, x in self.rooms.items()})
+        self._set(kernel=cast(loops.native.call, c_void_p).value or 0, P=self.P, moved=k, sums=kernel.sums,
+                  outputs=kernel.outputs, **{name: _address(x) for name, x in self.rooms.items()})
         self.given: tuple[Sequence[Array], int, int] | None = None   # last: the data, n, and the size of its batches
 
     def load(self, x: Array, slots: Any, t: int, gradient: Any = 0.0) -> None:
         """Begin at the parameters x, after t steps; a slot is an array, or the number of all parameters."""
-        self.U[0, :self.P], self.g[0] = x, gradient
+        self.U[:, :self.P], self.g[0] = x, gradient   # on both sides, for those that stay
         for own, slot in zip(self.M[0], slots, strict=True):
             own[:] = slot
         self._set(side=0, t=t)
@@ -145,7 +151,8 @@ class Descent:
         return found.copy()
 
     def go(self, epochs: Epochs, data: Sequence[Array], lr: float, most: int | None = None) -> bool:
-        """Make all steps of the epochs, or `most`. False if one would not be finite: those before it are made.
+        """Make all steps of the epochs, or `most`, at the rate lr, unless the epochs have rates of their own. False if one
+        would not be finite: those before it are made.
 
         data   the arguments without θ: all examples, or, of a single batch that is always the same, those in its order
         """
@@ -155,8 +162,8 @@ class Descent:
         for start, v in enumerate(self.captured, self.P):
             self.U[:, start] = v.data
         order = np.ascontiguousarray(epochs.order, np.int64)
-        self.lr[:] = lr
-        self._set(order=_address(order) if epochs.per > 1 else 0, between=n if order.ndim > 1 else 0,
+        rates = np.full(epochs.epochs, lr) if epochs.rates is None else np.ascontiguousarray(epochs.rates, float)
+        self._set(rates=_address(rates), order=_address(order) if epochs.per > 1 else 0, between=n if order.ndim > 1 else 0,
                   place=(words := _address(epochs.words)), totals=words + 16, alive=1)
         left, at_once = min(epochs.left, most or epochs.left), self.at_once(size)
         while left and self._word("alive"):
@@ -175,8 +182,10 @@ class Descent:
         batch = min(n, size)
         rooms = [np.empty((batch, width)) for width in self.widths]
         sizes = [self._sizes(batch), self._sizes(n % size or batch)]
-        for place, x in enumerate([x for pair in zip(held, rooms, strict=True) for x in pair], len(self.places)):
-            self.table[place] = _address(x)
+        words = [word for x, room, width in zip(held, rooms, self.widths, strict=True)
+                 for word in (_address(x), _address(room), width)]
+        for place, word in enumerate(words, len(self.places)):
+            self.table[place] = word
         self._set(full=_address(sizes[0]), last=_address(sizes[1]), size=size, per=-(-n // size))
         self.given = data, n, size
         self.alive = held, rooms, sizes   # whose addresses are in use
@@ -194,7 +203,7 @@ class Descent:
         return self.table[self.places[name]]
 
 
-def _traced(rule: Rule, columns: int, slots: int) -> Program:
+def traced_rule(rule: Rule, columns: int, slots: int) -> Program:
     """The program of a rule; TraceError if it does not hold for all numbers, or is another when it is called again."""
     x, s, lr, t, n = [Symbol(name) for name in ("x", "s", "lr", "t", "n")]
     others, kept = [[Symbol(f"{name}{k}") for k in range(count)] for name, count in (("column", columns), ("slot", slots))]

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from autograd import Value, errstate, no_grad, topological
+from autograd import Value, errstate, no_grad
 from autograd.compiler import Compiled, TraceError
 from autograd.compiler.compare import different, of_function, of_trace
-from autograd.compiler.trace import Symbol, collector_off, run
-from autograd.conversion import bounded, to_float
+from autograd.conversion import bounded
 from autograd.guard import guarded
-from autograd.structure import leaves_of, shaped
+from autograd.structure import leaves_of, shape_of, shaped
 from autograd.value import literal
 
 from ..data.examples import Batch, Examples
@@ -45,13 +44,13 @@ from ..losses import (
 from ..module import Module
 from ..optimizer import Array, Optimizer, finite, put
 from .gradients import EagerDescent, loss_of, tell
-from .reading import chance_kept, generators, snapshot, unchanged
+from .reading import Reading, chance_kept, unchanged
+from .tracing import Graph, compiled_of, copied, flat, symbols, traced
 
 __all__ = ["CompiledDescent", "check_targets", "forward"]
 
 _FEWEST, _MOST, _SOON = 2, 10, 30_000   # examples that are compared; nodes of all of them
 _WORTH, _IN_VAIN = 100, 10   # examples between two compilations that pay; how often there may be fewer
-_TRIES = 1000             # nodes that are traced, over and over, before a graph is believed to be always the same
 FEW_ROWS, LITTLE = 32, 50_000   # rows, and nodes of all of them, below which a prediction is sooner made than compiled
 _BINARY = (binary_cross_entropy, binary_cross_entropy_with_logits)   # of several outputs: each class against the rest
 Forward = Callable[[Examples], Any]   # from examples to outputs: an array if it is compiled, else a list
@@ -70,16 +69,16 @@ class CompiledDescent:
         self.eager, self.watched = eager, watched
         self.instead: EagerDescent | None = None   # when it has come to that
         self.model, self.loss, self.l2, self.optimizer, self.backend = model, loss, l2, optimizer, backend
-        self.examples, trained, weights = examples, set(optimizer.params), set(model.weights())
-        self.parameters = [*optimizer.params, *[p for p in model.parameters() if p not in trained]]
+        self.examples, trained, all_of_them = examples, set(optimizer.params), model.parameters()
+        weights = set(model.weights()) if l2 else ()
+        self.parameters = [*optimizer.params, *[p for p in all_of_them if p not in trained]]
         self.mask = np.array([float(p in weights) for p in self.parameters])
         place = {p: i for i, p in enumerate(self.parameters)}
-        self.places = np.array([place[p] for p in model.parameters()])
+        self.places = np.array([place[p] for p in all_of_them])
         self.theta: Array | None = None
         self.gradient: Array | None = None
         self.f: Compiled
-        self.L: Value
-        self.inputs: list[list[Value]] = []   # the symbols of an example and its target
+        self.graph: Graph | None = None   # of which it is compiled
         self.turn, self.since, self.in_vain = 0, 0, 0   # epochs; examples since it was compiled; how often that did not pay
         self._compile()
         self.data = self._arrays(examples)
@@ -88,33 +87,36 @@ class CompiledDescent:
 
     def _compile(self) -> None:
         """Trace, compare with the model and the loss themselves on some examples, and compile; TraceError if that cannot be."""
-        self.generators = generators(self.model, self.loss)
-        with chance_kept(self.generators):
-            self.kept = snapshot(self.model, self.loss)
+        self.read = read = Reading(self.model, self.loss)
+        with chance_kept(read.generators):
             self.outputs_of: Forward | None = None
+            model = self._apart()[0]
             with no_grad(), errstate(invalid="ignore", divide="ignore"):
-                self.output = _copy(self.model, self.model.parameters())(self.examples.row(0))
+                self.output = model(self.examples.row(0))
             targets = _encoded(self.loss, self.output, self.examples.y)
-            x, y = _symbols(self.examples.row(0), "x"), _symbols(targets[0].tolist(), "y")
+            x, y = symbols(self.examples.row(0), "x"), symbols(targets[0].tolist(), "y")
             self.one_hot = self.loss is cross_entropy and _is_one_hot(targets)
-            inputs = [leaves_of(x), leaves_of(y)]
-            if self.one_hot:
-                y = OneHot(y)
-            L, nodes = traced(lambda model, loss: loss_of(loss, model(x), y), self.model, self.loss, inputs)
-            if self.inputs and _again(self.L, L, dict(zip(chain(*inputs), chain(*self.inputs), strict=True))):
+            of: Any = OneHot(y) if self.one_hot else y
+            graph = traced(lambda model, loss: loss_of(loss, model(x), of), self.model, self.loss, [x, y], self.parameters,
+                           once=read.ours)
+            if self.graph and graph.is_again(self.graph):
                 return   # what has changed does not matter
-            self.in_vain = self.in_vain + 1 if self.inputs and self.since < _WORTH else 0
-            self.L, self.inputs, self.since = L, inputs, 0
-            self.f = Compiled(self.L, [self.parameters, *self.inputs], batch=(1, 2), reduce="sum", backend=self.backend)
-            for k, i in enumerate(self._witnesses(nodes)):
-                if told := self._differs(i, [] if k else self.parameters):
+            self.in_vain = self.in_vain + 1 if self.graph and self.since < _WORTH else 0
+            self.graph, self.f = compiled_of(graph, partial(_compiled_cost, backend=self.backend), "cost", self.backend)
+            self.since = 0
+            for k, i in enumerate(self._witnesses(graph.nodes)):
+                if told := self._differs(i, not k):
                     raise TraceError(told)
+
+    def _apart(self) -> tuple[Module, Loss]:
+        """The model and the loss, to be called without being changed; what remembers no calls is its own copy."""
+        return (self.model, self.loss) if self.read.ours else copied((self.model, self.loss), self.parameters)
 
     def _arrays(self, examples: Examples) -> tuple[Array, Array]:
         y = _encoded(self.loss, self.output, examples.y)
         if self.one_hot and not _is_one_hot(y):
             raise ValueError("what is compiled for targets of one class takes none of several")
-        return _flat(examples.X), _flat(y)
+        return flat(examples.X), flat(y)
 
     # ---- comparing what was traced with the model and the loss themselves
 
@@ -129,21 +131,24 @@ class CompiledDescent:
         k = min(max(_FEWEST, min(_MOST, _SOON // nodes)), len(places))
         return [places[round(j)] for j in np.linspace(0, len(places) - 1, k)]
 
-    def _differs(self, i: int, xs: Sequence[Value] = ()) -> str:
-        """How the loss of example i, and its slopes by the parameters `xs`, differ from what was traced; "" if they do not.
+    def _differs(self, i: int, slopes: bool = False) -> str:
+        """How the loss of example i, and its slopes by the parameters, differ from what was traced; "" if they do not.
 
         Where compiled code gives the same, all is well; else the graph that was traced tells exactly."""
+        assert self.graph
+        xs, own = (self.parameters, self.graph.parameters) if slopes else ([], [])
         x, y, rows = self.examples.row(i), self.examples.y[i].tolist(), self.examples.take([i])
         numbers = [part[0].tolist() for part in self._arrays(rows)]
         told = ""
-        with suppress(Exception), chance_kept(self.generators):   # what has no number is told when it is trained on
-            model, loss = _copy((self.model, self.loss), self.parameters)
+        with suppress(Exception), chance_kept(self.read.generators):   # what has no number is told when it is trained on
+            model, loss = self._apart()
             true = of_function(lambda: loss_of(loss, model(x), y), xs)
             theta = np.array([p.data for p in self.parameters])
             found, g = self.f.value_and_grad(theta, *[np.array([part]) for part in numbers])
             if abs(found - true[0][0]) <= 1e-9 * abs(found) and not (xs and abs(g - true[1]).max() > 1e-9 * abs(g).max()):
                 return ""
-            told = different(true, *of_trace([self.L], [*chain(*self.inputs)], [*chain(*numbers)], xs))
+            leaves = [*self.graph.parameters, *chain(*self.graph.inputs)]
+            told = different(true, *of_trace([self.graph.outputs], leaves, [*theta.tolist(), *chain(*numbers)], own))
         return told and (f"the model and the loss are not what was traced: of X[{i}], y[{i}] = {bounded(y)}, the {told}; they "
                          "ask for what a traced value has not (its type, its text, its place in a dict), catch a TraceError, "
                          "or read what changes")
@@ -159,7 +164,8 @@ class CompiledDescent:
             return
         try:
             self.turn += anew
-            if not unchanged(self.kept) or (anew and self.watched and self._differs(self.turn % len(self.examples))):
+            hidden = self.watched and anew and not self.read.ours   # what others may have changed without being seen
+            if not unchanged(self.read.kept) or (hidden and self._differs(self.turn % len(self.examples))):
                 self._compile()
                 if self.in_vain > _IN_VAIN and self.eager:
                     raise TraceError("what the model or the loss reads changes so often that to compile takes longer; as a "
@@ -288,18 +294,27 @@ def plain(output: Any) -> Any:
 
 
 def _compiled_forward(model: Module, examples: Examples, backend: str) -> Forward | None:
-    parameters, x = model.parameters(), _symbols(examples.row(0), "x")
-    with chance_kept(generators(model)):
-        found, nodes = traced(lambda model, _: model(x), model, None, x)
-    if nodes * len(examples) < LITTLE:
+    parameters, x, read = model.parameters(), symbols(examples.row(0), "x"), Reading(model)
+    with chance_kept(read.generators):
+        graph = traced(lambda model, _: model(x), model, None, [x], parameters, once=read.ours)
+    if graph.nodes * len(examples) < LITTLE:
         return None
+    found = graph.outputs
     np.array(shaped(found, [0.0 for _ in leaves_of(found)]), dtype=float)   # ValueError or TypeError unless it is regular
-    f = Compiled(found, [parameters, leaves_of(x)], batch=1, backend=backend)
+    _, f = compiled_of(graph, partial(_compiled_outputs, backend=backend), shape_of(found), backend)
 
     def outputs(examples: Examples) -> Any:
         with np.errstate(all="ignore"):
-            return f(np.array([p.data for p in parameters]), _flat(examples.X))
+            return f(np.array([p.data for p in parameters]), flat(examples.X))
     return outputs
+
+
+def _compiled_cost(graph: Graph, backend: str) -> Compiled:
+    return Compiled(graph.outputs, [graph.parameters, *graph.inputs], batch=(1, 2), reduce="sum", backend=backend)
+
+
+def _compiled_outputs(graph: Graph, backend: str) -> Compiled:
+    return Compiled(graph.outputs, [graph.parameters, *graph.inputs], batch=1, backend=backend)
 
 
 # ---- targets
@@ -341,67 +356,3 @@ def _encoded(loss: Loss, output: Any, y: Array) -> Array:
 def _is_one_hot(y: Array) -> bool:
     """Whether every row is of one class: a 1 and else zeros."""
     return y.ndim > 1 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
-
-
-# ---- tracing
-
-def traced(graph: Callable[[Any, Any], Any], model: Module, loss: Any, inputs: Any) -> tuple[Any, int]:
-    """(graph(model, loss), how many nodes it has); TraceError if it does not hold for all numbers. `inputs` are its symbols."""
-    parameters = model.parameters()
-    symbols = [Symbol(p.label) for p in parameters]
-    copy, other = _copy((model, loss), parameters), None
-
-    def outputs(of: Any) -> Any:
-        return run(lambda: _valued(graph(*of)), [*leaves_of(inputs), *symbols])
-    with collector_off():
-        found, nodes, tries = outputs(copy), 1, 1
-        while nodes and tries * nodes < _TRIES:   # a small graph may come out alike by chance, so it is made more often
-            other = _copy(other or copy, *((symbols,) if other else (parameters, symbols)))
-            nodes = _same(leaves_of(found), leaves_of(outputs(other)), dict(zip(symbols, parameters, strict=True)))
-            tries += 1
-    if not nodes:
-        raise TraceError("called twice, the model or the loss made two different graphs: it draws random numbers, or "
-                         "remembers its calls, and would be compiled as it was once")
-    return found, nodes
-
-
-def _copy(x: Any, parameters: Sequence[Value], instead: Sequence[Value] | None = None) -> Any:
-    """A copy with the same parameters, or others instead: of what it remembers, and how it draws numbers, but not of them."""
-    return deepcopy(x, {id(p): q for p, q in zip(parameters, instead or parameters, strict=True)})
-
-
-def _same(found: list[Value], again: list[Value], parameters: dict[Value, Value]) -> int:
-    """How many nodes a graph has that was traced twice, `parameters` telling whose places symbols took; 0 if it differs."""
-    mine, theirs = topological(*found), topological(*again)
-    results, others = [v for v in mine if v.args], [v for v in theirs if v.args]
-    twin: dict[Value, Value] = dict(parameters)   # from a node of the second graph to that of the first
-    if len(results) != len(others) or len(found) != len(again):
-        return 0
-
-    def same(v: Value, w: Value) -> bool:   # the node; or a number that is made anew in every call
-        return twin.get(w, w) is v or not (v.args or w.args or v.symbolic or w.symbolic or v.data != w.data)
-    for v, w in zip(results, others, strict=True):
-        if v.op is not w.op or len(v.args) != len(w.args) or not all(map(same, v.args, w.args)):
-            return 0
-        twin[w] = v
-    return len(mine) if all(map(same, found, again)) else 0
-
-
-def _again(old: Value, new: Value, symbols: dict[Value, Value]) -> bool:
-    """Whether a graph that was traced later is the same, `symbols` telling whose places its symbols took, with the same Values
-    in it."""
-    leaves = [{v for v in topological(y) if not (v.args or v.constant or v.symbolic)} for y in (old, new)]
-    return leaves[0] == leaves[1] and bool(_same([old], [new], symbols))
-
-
-def _valued(outputs: Any) -> Any:
-    return shaped(outputs, [y if isinstance(y, Value) else literal(to_float(y)) for y in leaves_of(outputs)])
-
-
-def _symbols(like: Any, name: str) -> Any:
-    return shaped(like, [Symbol(f"{name}{i}") for i in range(len(leaves_of(like)))])
-
-
-def _flat(x: Array) -> Array:
-    """The numbers of each example in a row, of shape (n, numbers of one)."""
-    return x.reshape(len(x), -1)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from copy import deepcopy
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -109,8 +110,16 @@ class Cost:
 
     def __init__(self, model: Module, loss: Loss, l2: float, gradients: Gradients) -> None:
         self.model, self.loss, self.l2, self.gradients = model, loss, l2, gradients
-        self.parameters = model.parameters()
-        self.weights = model.weights() if l2 else []
+
+    @cached_property
+    def parameters(self) -> list[Value]:
+        """The model's."""
+        return self.model.parameters()
+
+    @cached_property
+    def weights(self) -> list[Value]:
+        """Those that the penalty covers."""
+        return self.model.weights() if self.l2 else []
 
     def __call__(self, examples: Examples, batch: Batch) -> float:
         """n·J of the examples whose numbers are in `batch`; ∂J/∂Θ is put into the parameters' `grad`.

@@ -72,8 +72,10 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
                 (TraceError); False: eagerly. The losses agree to rounding: the graph is compared with the loss itself on
                 examples of different targets, and compiled anew when what the model or the loss reads (attributes,
                 closures, globals, arrays) was changed by a callback; what cannot be seen there, an example shows once an
-                epoch. Values are read at every step. In machine code ("auto" where llvmlite is installed) a long training's
-                loop is compiled as well, with the optimizer's `update` if that looks at no number: bit for bit the same steps
+                epoch. Values are read at every step. In machine code ("auto" where llvmlite is installed) the loop
+                over the steps is compiled as well, with the optimizer's `update` if that looks at no number: bit for bit the
+                same steps, many in a call, or an epoch's or one, where a callback, a metric or a schedule of yours looks;
+                with a `step` or `moved` of your own, and of fewer than 100 steps, each is made by Python, which is slower
     gradients   how the sums over a batch are computed, eagerly: `eager_gradients`, or as `executor_gradients(pool)`
     resume      a file of Checkpoint: go on where it was written, with otherwise the same arguments, bit for bit
 
@@ -110,17 +112,20 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
     graph = None
     if state.epoch < state.epochs:
         graph = _compiled(compiled, gradients, model, L, signed, made, examples, eager, watched)
+    if graph:
+        graph.steps = (state.epochs - state.epoch) * -(-len(train) // size)
     descent, trained = graph or eager, examples.take(train) if metric and len(train) < len(examples) else examples
 
     state.descent = descent
     looks = [c for c in state.callbacks if type(c) is not EarlyStopping]   # which asks for the numbers alone
     seen = bool(looks or metric or held or watched)   # whether anybody looks at the parameters between two epochs
-    told_of_each = bool(seen or state.callbacks or state.schedule)
+    told_of_each = bool(seen or state.callbacks or isinstance(state.schedule, ReduceLROnPlateau))
 
     def record(run: Epochs, first: int, lr: float) -> None:
         """What follows the epochs of a run that are made and have no row yet; before it there were `first`."""
         for mean in (run.totals[:run.place[0]] / run.n).tolist()[state.epoch - first:]:
-            row = {"epoch": state.epoch + 1, "loss": mean, "lr": lr}
+            row = {"epoch": state.epoch + 1, "loss": mean,
+                   "lr": lr if run.rates is None else float(run.rates[state.epoch - first])}
             if seen:
                 row |= evaluate(model, None, trained, metric, compiled=graph)
                 row |= {f"val_{name}": x for name, x in evaluate(model, L, held, metric, state.epoch + 1, graph).items()}
@@ -139,7 +144,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
             state.tell("on_fit_start")
             while state.epoch < state.epochs and not state.stop:
                 many = 1 if told_of_each else min(descent.ahead(len(train), size), state.epochs - state.epoch)
-                run, first, lr = Epochs(_order(state, train, size, shuffle, many), size, many), state.epoch, made.lr
+                rates = np.array(state.schedule.ahead(many)) if state.schedule and many > 1 else None
+                run, first, lr = Epochs(_order(state, train, size, shuffle, many), size, many, rates), state.epoch, made.lr
                 _train(state, descent, run)
                 if seen:
                     descent.end()
@@ -152,6 +158,8 @@ def fit(model: Module, X: Any, y: Any, *, loss: str | Loss = "auto",
             state.history.interrupted = True
         except BaseException:
             descent.end()
+            if not seen:
+                record(run, first, lr)
             raise
         state.tell("on_fit_end")
     return state.history

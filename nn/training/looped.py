@@ -1,16 +1,20 @@
 """The loop of a compiled training in machine code: the steps that `CompiledDescent` makes one by one, without Python between
 them. The optimiser's `update` is traced on Values, with lr and t as its inputs. Of arithmetic and roots, as in all of
 nn's optimisers, the steps are the same bit for bit; where a first one is not, there is no loop.
+
+The machine code is of the rule alone, whatever the model: a short training takes it where it is there already, and only for one
+of many steps it is compiled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
 from autograd.compiler import Compiled
-from autograd.compiler.descent import Descent, Epochs, Rule
+from autograd.compiler.descent import Descent, Epochs, Rule, traced_rule
 
 from ..data.examples import Batch
 from ..optimizer import Array, Optimizer
@@ -19,14 +23,15 @@ from .reading import snapshot, unchanged
 
 __all__ = ["LoopedDescent"]
 
-SOON = 100   # steps, after which it pays to compile the loop for those to come
+SOON, _SOON_AT_HAND = 100, 10   # steps of a training, for which it pays to compile the loop, or to take one that is at hand
 _MOST = 10   # steps that may not be finite here, and are there
 
 
 class LoopedDescent(CompiledDescent):
-    """A compiled descent that makes many steps at once, from the `SOON`th on. The numbers are in `theta`, or in the loop."""
+    """A compiled descent that makes many steps at once, where that pays. The numbers are in `theta`, or in the loop."""
 
-    made = 0                    # steps, outside of the loop
+    steps = 0                   # of the training, at most
+    first = 0                   # steps that are made one by one in any case
     loop: _Loop | None = None
     held: Descent | None = None   # the loop's machine code, while the numbers are in it
     doubtful = True             # whether the optimiser may have been changed
@@ -34,9 +39,9 @@ class LoopedDescent(CompiledDescent):
     def go(self, epochs: Epochs, single: bool = False) -> None:
         """Make steps of the epochs: in machine code all that are left, else one, or where it is to be a `single` one.
         FloatingPointError as from `step`."""
-        descent = None if single or self.instead else self._looped()
+        descent = None if self.instead else self._looped()
         if descent is None:
-            epochs.add(self.step(epochs.batch()))
+            self._one(epochs)
             return
         data = self._of(epochs.order) if epochs.per == 1 else self.data
         assert self.loop
@@ -46,10 +51,21 @@ class LoopedDescent(CompiledDescent):
         if not self.held:
             self._load(descent)
             self.held = descent
-        self.since += epochs.left * epochs.size
-        if not descent.go(epochs, data, self.optimizer.lr):
-            epochs.add(self.step(epochs.batch()))   # which tells what is not finite, or is finite by what the graph knows
+        most = 1 if single else None
+        self.since += (most or epochs.left) * epochs.size
+        if not descent.go(epochs, data, self.optimizer.lr, most):
+            self._one(epochs)   # which tells what is not finite, or is finite by what the graph knows
             self.loop.failed += 1
+
+    def _one(self, epochs: Epochs) -> None:
+        """Make a single step of the epochs, at their rate."""
+        lr = self.optimizer.lr
+        if epochs.rates is not None:
+            self.optimizer.lr = float(epochs.rates[epochs.place[0]])
+        try:
+            epochs.add(self.step(epochs.batch()))
+        finally:
+            self.optimizer.lr = lr
 
     def ahead(self, n: int, size: int) -> int:
         """How many epochs of n examples may be made at once, if nobody looks."""
@@ -86,11 +102,11 @@ class LoopedDescent(CompiledDescent):
         """The machine code of the loop, if it pays and there is one."""
         if self.held:
             return self.held
-        self.made += 1
-        if self.made <= SOON:
+        if self.first:
+            self.first -= 1
             return None
         if self.loop is None or (self.doubtful and not self.loop.holds(self.f, self.optimizer)):
-            self.loop = _Loop(self.f, self.optimizer, self.l2, self.mask)
+            self.loop = _Loop(self.f, self.optimizer, self.l2, self.mask, self.steps)
         self.doubtful = False
         return self.loop.descent if self.loop.failed <= _MOST else None
 
@@ -98,7 +114,7 @@ class LoopedDescent(CompiledDescent):
         """Make a step, and once more in the loop; where they differ, the loop is used no more."""
         self._load(descent)
         again, lr = epochs.again(), self.optimizer.lr
-        epochs.add(self.step(epochs.batch()))
+        self._one(epochs)
         if descent.go(again, data, lr, 1):
             slots: Any = descent.kept[1]
             pairs = zip((descent.x, *slots), (self.theta, *self.optimizer.kept[1]), strict=True)
@@ -108,25 +124,27 @@ class LoopedDescent(CompiledDescent):
 
 
 class _Loop:
-    """The machine code of steps on the cost `f` by an optimiser of all its parameters, in their order.
+    """The machine code of steps on the cost `f` by an optimiser of its first parameters, in their order.
 
     descent    it, or None where the steps are to be made one by one: `update` looks at a number, computes with all parameters
-               at once or has no machine code, a step is the user's own, or the cost is not compiled to machine code
+               at once or has no machine code, a step is the user's own, the cost is not compiled to machine code, or there are
+               so few `steps` that it does not pay
     compared   whether a step was as the one that was made without it
     failed     how many steps were not finite here
     """
 
-    def __init__(self, f: Compiled, optimizer: Optimizer, l2: float, mask: Array) -> None:
+    def __init__(self, f: Compiled, optimizer: Optimizer, l2: float, mask: Array, steps: int) -> None:
         self.f, self.settings = f, _settings(optimizer)
         self.read = snapshot(type(optimizer), *self.settings.values())
         self.descent: Descent | None = None
         self.compared, self.failed = False, 0
-        kind = type(optimizer)
-        if kind.step is Optimizer.step and kind.moved is Optimizer.moved and len(optimizer.params) == len(mask):
-            try:
-                self.descent = Descent(f, _rule(optimizer, l2), len(optimizer.slots), mask[None] if l2 else mask[None][:0])
-            except Exception:   # of the user's formula too, which is told where it is computed
-                self.descent = None
+        kind, slots = type(optimizer), len(optimizer.slots)
+        if steps < min(SOON, _SOON_AT_HAND) or not (kind.step is Optimizer.step and kind.moved is Optimizer.moved):
+            return
+        columns = mask[None] if l2 else mask[None][:0]
+        with suppress(Exception):   # of the user's formula too, which is told where it is computed
+            rule = traced_rule(_rule(optimizer, l2), len(columns), slots)
+            self.descent = Descent(f, rule, slots, columns, len(optimizer.params), at_hand=steps < SOON)
 
     def holds(self, f: Compiled, optimizer: Optimizer) -> bool:
         """Whether it is still of this cost, and of the optimiser as it is set now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -22,26 +23,38 @@ from autograd import Primitive, Value
 
 from ..module import Module, parts_of
 
-__all__ = ["chance_kept", "generators", "snapshot", "unchanged"]
+__all__ = ["Reading", "chance_kept", "snapshot", "unchanged"]
 
 _OURS = ("autograd", "nn", "viz")
+_GENERATORS = random.Random, np.random.RandomState, np.random.Generator
+_CONTAINERS = frozenset((list, tuple, dict, deque, np.ndarray))
 _LARGEST = 1 << 22   # numbers of an array that is copied to be compared
+
+
+class Reading:
+    """All that `roots` read.
+
+    kept         (an object, what it holds)
+    generators   of random numbers
+    ours         whether it is nothing but modules and functions of this package, which remember no calls and draw nothing
+    """
+
+    def __init__(self, *roots: Any) -> None:
+        reached = list(_reached(*roots))
+        self.kept = [(x, held) for x, held in reached if held is not None]
+        self.generators = [x for x, _ in reached if isinstance(x, _GENERATORS)]
+        self.ours = all([_is_ours(x) for x, _ in reached])
 
 
 def snapshot(*roots: Any) -> list[tuple[Any, Any]]:
     """(an object, what it holds) of all that `roots` read."""
-    return [(x, held) for x, held in _reached(*roots) if held is not None]
+    return Reading(*roots).kept
 
 
 def unchanged(kept: Iterable[tuple[Any, Any]]) -> bool:
     """Whether each of them holds the same objects, and each array the same numbers."""
     return all([np.array_equal(x, held) if isinstance(held, np.ndarray) else
                 len(now := _held(x)) == len(held) and all(map(is_, now, held)) for x, held in kept])
-
-
-def generators(*roots: Any) -> list[Any]:
-    """The generators of random numbers that `roots` read."""
-    return [x for x, _ in _reached(*roots) if isinstance(x, (random.Random, np.random.RandomState, np.random.Generator))]
 
 
 @contextmanager
@@ -100,6 +113,12 @@ def _held(x: Any) -> Any:
     if hasattr(x, "__dict__") and not isinstance(x, (ModuleType, Primitive)) and not _library(type(x).__module__):
         return [*vars(x), *vars(x).values(), *_class_of(x)]
     return None
+
+
+def _is_ours(x: Any) -> bool:
+    """Whether it is a function or an object of this package, or a container, which holds what is told by itself."""
+    of = x if isinstance(x, FunctionType) else type(x)
+    return of in _CONTAINERS or str(of.__module__).partition(".")[0] in _OURS
 
 
 def _class_of(x: Any) -> list[Any]:

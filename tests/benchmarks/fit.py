@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -29,9 +31,12 @@ from typing import Any
 
 os.environ.update({   # read when the packages are imported
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NPROC": "1", "JAX_PLATFORMS": "cpu",
-    "NUMBA_NUM_THREADS": "1",
-    "XIGRAD_CACHE": (KEPT := TemporaryDirectory()).name,   # machine code of this run: the first model finds none
+    "NUMBA_NUM_THREADS": "1", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"})
+if "--once" not in sys.argv:   # what this run compiles: the first model finds nothing, a process that it begins finds that
+    KEPT = TemporaryDirectory()
+    os.environ.update({name: str(Path(KEPT.name) / name) for name in ("XIGRAD_CACHE", "JAX_COMPILATION_CACHE_DIR",
+                                                                     "NUMBA_CACHE_DIR")})
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
@@ -44,7 +49,9 @@ OURS = "xigrad llvm"
 
 @dataclass(frozen=True)
 class Task:
-    """Examples, their classes (0 and 1 for one output), the network's sizes, its start, the size of a batch."""
+    """Examples, their classes (0 and 1 for one output), the network's sizes, its start, the size of a batch.
+
+    A network without sizes is the LeNet of nn. Steps are timed by runs of `many` of them."""
 
     title: str
     X: Array
@@ -52,6 +59,7 @@ class Task:
     sizes: tuple[int, ...]
     start: list[Array]   # W and b of each layer
     batch: int
+    many: int = 4200
 
     @property
     def steps(self) -> int:
@@ -93,8 +101,17 @@ def digits(batch: int) -> Task:
     return made(f"digits, 1797 images in batches of {batch}, 64-32-10", X / X.max(), np.array(data.y, int), (32,), batch)
 
 
+def lenet(batch: int) -> Task:
+    rng, task = np.random.default_rng(0), digits(batch)
+    shapes = [(6, 1, 3, 3), (16, 6, 3, 3), (32, 64), (10, 32)]
+    start = [part for shape in shapes
+             for part in (rng.uniform(-1, 1, shape) / np.sqrt(np.prod(shape[1:])), np.zeros(shape[0]))]
+    return replace(task, title=f"LeNet, 1797 images in batches of {batch}", sizes=(), start=start, many=300)
+
+
 CASES: dict[str, Callable[[], Task]] = {
-    "moons": lambda: moons(100, 100), "moons-32": lambda: moons(1000, 32), "digits": lambda: digits(128)}
+    "moons": lambda: moons(100, 100), "moons-32": lambda: moons(1000, 32), "digits": lambda: digits(128),
+    "lenet": lambda: lenet(128)}
 
 
 # ---- the systems: each makes of a task a function that trains
@@ -106,12 +123,17 @@ def xigrad(backend: str) -> Callable[[Task], Train]:
         from autograd import numbers
 
         def train(start: list[Array], epochs: int, rng: Any) -> list[Array]:
-            model = nn.MLP(task.sizes[0], list(task.sizes[1:]), rng=0)
-            for layer, W, b in zip(model.layers, start[::2], start[1::2], strict=True):
-                layer.W, layer.b = W, b
+            model: Any = nn.MLP(task.sizes[0], list(task.sizes[1:]), rng=0) if task.sizes else nn.LeNet(rng=0)
+            layers = model.layers if task.sizes else [part for part in model.modules if hasattr(part, "b")]
+            for layer, W, b in zip(layers, start[::2], start[1::2], strict=True):
+                if W.ndim == 2:
+                    layer.W, layer.b = W, b
+                else:
+                    layer.w, layer.b = W, b
             nn.fit(model, task.X, task.y, epochs=epochs, batch_size=task.batch, lr=RATE, shuffle=rng is not None,
                    rng=rng, optimizer="adam", verbose=False, compiled=backend)
-            return [np.array(numbers(part)) for layer in model.layers for part in (layer.W, layer.b)]
+            return [np.array(numbers(part)) for layer in layers
+                    for part in (layer.W if hasattr(layer, "W") else layer.w, layer.b)]
         return train
     return make
 
@@ -139,8 +161,15 @@ def slopes_by_hand(task: Task, P: list[Array], X: Array, y: Array) -> list[Array
     return found[::-1]
 
 
+def dense(task: Task) -> None:
+    """NotImplementedError for what has convolutions."""
+    if not task.sizes:
+        raise NotImplementedError("written for dense layers")
+
+
 def numpy_by_hand(task: Task) -> Train:
     """All parameters in one array, so that Adam takes few operations."""
+    dense(task)
     ends = np.cumsum([part.size for part in task.start])
 
     def train(start: list[Array], epochs: int, rng: Any) -> list[Array]:
@@ -158,6 +187,7 @@ def numpy_by_hand(task: Task) -> Train:
 
 def numba_by_hand(task: Task) -> Train:
     """Loops over examples and units, as one writes them for numba, and the whole training in one compiled function."""
+    dense(task)
     train_all = numba_function()
     sizes = np.array(task.sizes)
     offsets = np.concatenate([[0], np.cumsum([part.size for part in task.start])])
@@ -174,7 +204,7 @@ def numba_function() -> Any:
     """(theta, sizes, offsets, X, y, orders, batch) → theta trained in place."""
     import numba
 
-    @numba.njit(fastmath=True)
+    @numba.njit(fastmath=True, cache=True)
     def train_all(theta, sizes, offsets, X, y, orders, batch):  # type: ignore[no-untyped-def]
         layers, widest = len(sizes) - 1, sizes.max()
         a, d = np.zeros((layers + 1, widest)), np.zeros((layers + 1, widest))
@@ -229,13 +259,18 @@ def torch_eager(task: Task) -> Train:
     """PyTorch's layers, loss and Adam."""
     import torch
     torch.set_num_threads(1)
-    one, functional = task.sizes[-1] == 1, torch.nn.functional
+    one, functional, layer = task.sizes[-1:] == (1,), torch.nn.functional, torch.nn
     X, y = torch.from_numpy(task.X), torch.from_numpy(task.y.astype(float)[:, None] if one else task.y.astype(np.int64))
     cost = functional.binary_cross_entropy_with_logits if one else functional.cross_entropy
 
     def train(start: list[Array], epochs: int, rng: Any) -> list[Array]:
-        linear = [torch.nn.Linear(a, b, dtype=torch.float64) for a, b in pairwise(task.sizes)]
-        net = torch.nn.Sequential(*[part for layer in linear for part in (layer, torch.nn.ReLU())][:-1])
+        if task.sizes:
+            parts: list[Any] = [part for a, b in pairwise(task.sizes) for part in (layer.Linear(a, b), layer.ReLU())][:-1]
+        else:
+            parts = [layer.Unflatten(1, (1, 8, 8)), layer.Conv2d(1, 6, 3, padding=1), layer.Tanh(), layer.AvgPool2d(2),
+                     layer.Conv2d(6, 16, 3), layer.Tanh(), layer.Flatten(), layer.Linear(64, 32), layer.Tanh(),
+                     layer.Linear(32, 10)]
+        net = layer.Sequential(*parts).double()
         with torch.no_grad():
             for p, x in zip(net.parameters(), start, strict=True):
                 p.copy_(torch.from_numpy(x))
@@ -257,9 +292,18 @@ def jax_step(scan: bool) -> Callable[[Task], Train]:
         import jax
         from jax import numpy as jnp
         jax.config.update("jax_enable_x64", True)
-        X, y, one = jnp.asarray(task.X), jnp.asarray(task.y), task.sizes[-1] == 1
+        X, y, one = jnp.asarray(task.X), jnp.asarray(task.y), task.sizes[-1:] == (1,)
+
+        def convolved(x: Any, W: Any, b: Any, padding: str) -> Any:
+            return jnp.tanh(jax.lax.conv(x, W, (1, 1), padding) + b[:, None, None])
 
         def cost(P: Any, x: Any, t: Any, w: Any) -> Any:
+            if not task.sizes:
+                x = convolved(x.reshape(-1, 1, 8, 8), P[0], P[1], "SAME")
+                x = x.reshape(-1, 6, 4, 2, 4, 2).mean(axis=(3, 5))
+                x = convolved(x, P[2], P[3], "VALID").reshape(-1, 64)
+                x = jnp.tanh(x @ P[4].T + P[5]) @ P[6].T + P[7]
+                P = []
             for k in range(0, len(P), 2):
                 x = x @ P[k].T + P[k + 1]
                 x = jnp.maximum(x, 0.0) if k < len(P) - 2 else x
@@ -301,6 +345,7 @@ def jax_step(scan: bool) -> Callable[[Task], Train]:
 
 def scikit_learn(task: Task) -> Train:
     """MLPClassifier with the same layers, rate and batches, without its L2; from a start of its own."""
+    dense(task)
     from sklearn.neural_network import MLPClassifier
     warnings.filterwarnings("ignore", module="sklearn")
 
@@ -315,17 +360,18 @@ SYSTEMS: dict[str, tuple[str, Callable[[Task], Train]]] = {   # name → (the pa
     "xigrad numpy": ("numpy", xigrad("numpy")), OURS: ("llvmlite", xigrad("llvm")),
     "numpy by hand": ("numpy", numpy_by_hand), "numba by hand": ("numba", numba_by_hand),
     "PyTorch eager": ("torch", torch_eager), "JAX step": ("jax", jax_step(False)), "JAX lax.scan": ("jax", jax_step(True)),
-    "scikit-learn": ("sklearn", scikit_learn)}
+    "scikit-learn": ("sklearn.neural_network", scikit_learn)}
 
 
 # ---- the measurement
 
 @dataclass
 class Result:
-    """Seconds: a hundred epochs of the first model and of another one, and a step in every round."""
+    """Seconds: a hundred epochs of the first model, of another one, and of one in another process; a step in every round."""
 
-    first: float
+    cold: float
     again: float
+    kept: float
     train: Train
     steps: list[float] = field(default_factory=list)
 
@@ -337,40 +383,54 @@ def seconds(run: Callable[[], Any]) -> float:
     return process_time() - start
 
 
-def measured(task: Task, make: Callable[[Task], Train], reference: list[Array] | None) -> tuple[Result, list[Array]]:
-    """A system on a task, before the rounds; ValueError if it does not lead where the reference led."""
-    train: Train = lambda start, epochs, rng: []   # noqa: E731
+def first_time(task: Task, make: Callable[[Task], Train]) -> tuple[float, Train]:
+    """Seconds of a hundred epochs with what has to be made for them; and what was made."""
+    found: list[Train] = []
 
-    def first_time() -> None:
-        nonlocal train
-        train = make(task)
-        train(task.start, 100, np.random.default_rng(1))
-    first = seconds(first_time)
+    def run() -> None:
+        found.append(make(task))
+        found[0](task.start, 100, np.random.default_rng(1))
+    return seconds(run), found[0]
+
+
+def measured(case: str, name: str, task: Task, reference: list[Array] | None) -> tuple[Result, list[Array]]:
+    """A system on a task, before the rounds; ValueError if it does not lead where the reference led."""
+    package, make = SYSTEMS[name]
+    import_module(package)
+    cold, train = first_time(task, make)
     again = seconds(lambda: train([-part for part in task.start], 100, np.random.default_rng(2)))
     found = train(task.start, 3, None)
     if reference is not None and found:
         error = max([float(np.abs(a - b).max()) for a, b in zip(found, reference, strict=True)])
         if not error <= 1e-9:
             raise ValueError(f"DIFFERS by {error:.1e}")
-    return Result(first, again, train), found
+    other = subprocess.run([sys.executable, __file__, "--once", case, name], capture_output=True, text=True, check=True)
+    return Result(cold, again, float(other.stdout), train), found
 
 
-def measure(task: Task, quick: bool) -> tuple[dict[str, Result], dict[str, str]]:
+def once(case: str, name: str) -> None:
+    """Print the seconds of a hundred epochs in this process."""
+    package, make = SYSTEMS[name]
+    import_module(package)
+    print(first_time(CASES[case](), make)[0])
+
+
+def measure(case: str, task: Task, quick: bool) -> tuple[dict[str, Result], dict[str, str]]:
     """All systems in turns; and of the others, why they were not timed."""
     results: dict[str, Result] = {}
     why: dict[str, str] = {}
     reference: list[Array] | None = None
-    for name, (package, make) in SYSTEMS.items():
-        if not importable(package):
-            why[name] = f"no {package} here"
+    for name, (package, _) in SYSTEMS.items():
+        if not importable(package.partition(".")[0]):
+            why[name] = f"no {package.partition('.')[0]} here"
             continue
         try:
-            results[name], found = measured(task, make, reference)
+            results[name], found = measured(case, name, task, reference)
             reference = reference or found
         except Exception as error:   # whatever one raises, the others go on
             why[name] = f"{type(error).__name__}: {error}"[:120]
     rounds = 3 if quick else 9
-    few, many = [-(-steps // task.steps) for steps in ((100, 1100) if quick else (200, 4200))]   # epochs of so many steps
+    few, many = [-(-steps // task.steps) for steps in (task.many // 21, task.many // (4 if quick else 1))]   # epochs
     for _ in range(rounds):
         for result in results.values():
             rng = np.random.default_rng(3)
@@ -381,15 +441,16 @@ def measure(task: Task, quick: bool) -> tuple[dict[str, Result], dict[str, str]]
 
 def table(task: Task, results: dict[str, Result], why: dict[str, str]) -> None:
     """Print what was measured of a task."""
-    print(f"\n{task.title}\n\n| {'':<14} | step µs | × {OURS} | 100 epochs, first s | again s |")
+    print(f"\n{task.title}\n\n| {'':<14} | step µs | × {OURS} | 100 epochs, cold s | again s | new process s |")
     for name in SYSTEMS:
+        cells = ["—"] * 5
         if name in results:
             r = results[name]
-            ratio = median(r.steps) / median(results[OURS].steps) if OURS in results else None
-            print(f"| {name:<14} | {median(r.steps) * 1e6:7.1f} | {'—' if ratio is None else f'{ratio:.2f}':>13} | "
-                  f"{r.first:19.3f} | {r.again:7.3f} |")
-        else:
-            print(f"| {name:<14} | {'—':>7} | {'—':>13} | {'—':>19} | {'—':>7} |")
+            step = median(r.steps)
+            ratio = f"{step / median(results[OURS].steps):.2f}" if OURS in results else "—"
+            cells = [f"{step * 1e6:.1f}", ratio, *[f"{x:.3f}" for x in (r.cold, r.again, r.kept)]]
+        widths = 7, 13, 18, 7, 13
+        print(f"| {name:<14} | {' | '.join([f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)])} |")
     for name, reason in why.items():
         print(f"{name}: {reason}")
     sys.stdout.flush()
@@ -399,7 +460,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n", maxsplit=1)[0])
     parser.add_argument("--only", metavar="CASES", default=",".join(CASES), help=f"some of {', '.join(CASES)}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--once", nargs=2, metavar=("CASE", "SYSTEM"), help="a hundred epochs, the seconds alone")
     options = parser.parse_args()
+    if options.once:
+        once(*options.once)
+        return
     chosen = options.only.split(",")
     if unknown := [name for name in chosen if name not in CASES]:
         parser.error(f"no {', '.join(unknown)}: there are {', '.join(CASES)}")
@@ -407,7 +472,7 @@ def main() -> None:
           f"{os.cpu_count()} cores, one thread, float64, Adam", flush=True)
     for name in chosen:
         task = CASES[name]()
-        table(task, *measure(task, options.quick))
+        table(task, *measure(name, task, options.quick))
 
 
 if __name__ == "__main__":

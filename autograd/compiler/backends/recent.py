@@ -11,14 +11,20 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from itertools import chain
-from typing import Generic, TypeVar
+from threading import RLock
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
+from ...forks import not_while_held
 from ...primitive import Primitive
 from ..program import Program
 
-__all__ = ["Recent", "anew", "key_of"]
+__all__ = ["Recent", "anew", "forget", "key_of"]
 
 Made = TypeVar("Made")
+_LOOKING = RLock()
+not_while_held(_LOOKING)
+_ALL: WeakSet[Any] = WeakSet()
 
 
 def anew() -> bool:
@@ -38,20 +44,30 @@ class Recent(Generic[Made]):
 
     def __init__(self, most: int) -> None:
         self.most = most
+        _ALL.add(self)
         self.found: OrderedDict[Hashable, tuple[int, Made]] = OrderedDict()
 
     def get(self, key: Hashable, size: int, make: Callable[[], Made]) -> Made:
         """What was made for the key, or is made now."""
         if anew():
             return make()
-        if key in self.found:
-            self.found.move_to_end(key)
-            return self.found[key][1]
-        made = make()
-        self.found[key] = size, made
-        while sum([size for size, _ in self.found.values()]) > self.most:
-            self.found.popitem(last=False)
+        with _LOOKING:
+            if key in self.found:
+                self.found.move_to_end(key)
+                return self.found[key][1]
+        made = make()   # where two threads make it at once, the later one stays
+        with _LOOKING:
+            self.found[key] = size, made
+            while sum([size for size, _ in self.found.values()]) > self.most:
+                self.found.popitem(last=False)
         return made
+
+
+def forget() -> None:
+    """Have everything made anew once, as in a new process."""
+    with _LOOKING:
+        for recent in _ALL:
+            recent.found.clear()
 
 
 def key_of(program: Program) -> Hashable:

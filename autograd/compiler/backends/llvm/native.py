@@ -14,10 +14,11 @@ _LEVEL = 2   # how hard LLVM tries; 1 gives the same code as fast, 0 code that i
 class Native:
     """The machine code of a function `f` in LLVM assembly, which takes pointers. It runs without the interpreter's lock.
 
-    anew   compile, whatever is kept
+    anew      compile, whatever is kept
+    at_hand   do not compile: LookupError unless it is kept
     """
 
-    def __init__(self, text: str, arguments: int, anew: bool = False) -> None:
+    def __init__(self, text: str, arguments: int, anew: bool = False, at_hand: bool = False) -> None:
         import llvmlite
         import llvmlite.binding as llvm
         llvm.initialize_native_target()
@@ -28,6 +29,8 @@ class Native:
         key = key_of(version, triple, cpu, features, str(_LEVEL), text)
         code = None if anew else kept(key)
         if code is None:
+            if at_hand:
+                raise LookupError("this machine code is not kept")
             code = machine.emit_object(llvm.parse_assembly(text))
             if not anew:
                 keep(key, code)
