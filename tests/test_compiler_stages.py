@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import pytest
 from helpers import EFFORT
 
 import autograd.primitives as p
-from autograd import PRIMITIVES, Primitive, Value, compile, compile_function, logsumexp, relu, sin, tanh
+from autograd import PRIMITIVES, Primitive, Value, atan2, compile, compile_function, cos, grad, logsumexp, relu, sin, tanh
 from autograd.compiler import roll as stage_5
 from autograd.compiler.backends.llvm.code import Code
 from autograd.compiler.backends.llvm.functions import applied_together
+from autograd.compiler.backends.llvm.fuse import fused
 from autograd.compiler.backends.llvm.kernel import LLVMKernel
 from autograd.compiler.classify import KINDS, Forms, Kind, classify
 from autograd.compiler.flatten import NOTHING, flatten
@@ -354,6 +356,16 @@ def test_sums_are_set_whatever_was_in_memory(backend: str, B: int, monkeypatch: 
     assert np.allclose(found, found[0], rtol=1e-12, atol=1e-12)
 
 
+def test_what_is_added_to_several_products_finds_them_stored() -> None:
+    """A sum whose rows are the results of two products takes them from memory, even if its own value is in a register."""
+    W, h, rows = np.arange(8).reshape(1, 2, 4), np.arange(4).reshape(1, 4, 1), np.arange(4, 8)
+    body = [MatMul(False, 4, 2, True, W, h), MatMul(False, 6, 2, True, W, h),
+            Linear(False, 4, 4, False, np.ones(1), np.arange(4)[:, None]), Apply(False, 8, 4, True, p.tanh, [(False, rows)])]
+    groups = fused(body, 12, [np.arange(8, 12)], lambda i: 1)
+    assert [len(group.members) for group in groups] == [1, 1, 2]
+    assert groups[0].stored == {4} and groups[1].stored == {6} and 8 in groups[2].stored
+
+
 @pytest.mark.parametrize("tiles, more", [(0, 1), (1, -1), (1, 0), (1, 1), (1, 9), (2, -9), (2, 1), (3, 8)])
 def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: Callable[[str], None]) -> None:
     require_tool("llvmlite")
@@ -369,6 +381,19 @@ def test_the_last_tile_may_be_a_short_one(tiles: int, more: int, require_tool: C
     found, true = f.value_and_grad(W, X), g.value_and_grad(W, X)
     assert np.isclose(found[0], true[0], rtol=1e-13)
     assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found[1], true[1], strict=True)])
+
+
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+def test_sums_of_lanes_lie_side_by_side(lanes: int, require_tool: Callable[[str], None]) -> None:
+    require_tool("llvmlite")
+    from autograd.compiler.backends.llvm.native import Native
+    s = Code(lanes)
+    s.store(s.totals([s.load("%x", str(lanes * k)) for k in range(lanes)]), "%y", "0")
+    x, y = np.arange(lanes * lanes) ** 2.0, np.zeros(lanes)
+    text = "\n".join(["define void @f(ptr %x, ptr %y) {", *s.lines, "  ret void", "}"])
+    code = Native(text, 2)   # to be kept until it was called
+    code.call(x.ctypes.data, y.ctypes.data)
+    assert y.tolist() == x.reshape(lanes, lanes).sum(axis=1).tolist()
 
 
 # ---- primitives of the same argument are computed together
@@ -403,6 +428,27 @@ def test_primitives_together_give_what_each_gives_alone(B: int | None, straight:
         alone = numbers([op])[0]
         same = (found.view(np.int64) == alone.view(np.int64)) | (np.isnan(found) & np.isnan(alone))
         assert same.all(), (op, POINTS[~same])
+
+
+@pytest.mark.parametrize("B", [None, 7])
+@pytest.mark.parametrize("count", [7, 8, 21])   # calls that are a loop, and too few for one
+def test_calls_of_one_depth_are_a_loop_where_they_are_many(B: int | None, count: int, require_tool: Callable[[str], None],
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of arguments that vary, that are shared, that are numbers; with and without a slope beside them; one after another."""
+    require_tool("llvmlite")
+    monkeypatch.setenv("XIGRAD_CACHE", "0")
+    monkeypatch.setattr(stage_5, "_PACKS", 0)
+    w, x = [Value(1.0) for _ in range(count)], [Value(1.0) for _ in range(count)]
+    pairs = list(zip(w, x, strict=True))
+    once: list[Any] = [f(a, b) for a, b in pairs for f in (
+        lambda a, b: tanh(a * x[0] + b), lambda a, b: atan2(b, 3.0), atan2, lambda a, b: sin(b) * cos(b), lambda a, b: sin(a))]
+    twice = [tanh(a * w[0] - b) for a, b in pairwise(once)]
+    outputs = [sum([*once, *twice], 0.0), twice[3], w[1] * w[2], once[2]]
+    rng = np.random.default_rng(0)
+    at = rng.normal(size=count), rng.normal(size=count if B is None else (B, count))
+    found, true = [compile([*grad(outputs[0], [*w, *x]), *outputs], [w, x], batch=None if B is None else 1, backend=name)(*at)
+                   for name in ("llvm", "python")]
+    assert all([np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found, true, strict=True)])
 
 
 @pytest.mark.parametrize("ops", [(p.tanh, p.sech2), (p.sin, p.cos), (p.softplus, p.sigmoid, p.logistic)], ids=str)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-__all__ = ["Code", "Register", "bits"]
+__all__ = ["ROUND", "Code", "Register", "bits"]
 
+ROUND = 1.5 * 2.0 ** 52   # what is added to this becomes a whole number, which is in the last bits of the sum
 Register = str
 
 
@@ -25,6 +26,7 @@ class Code:
         self.declared: set[str] = set()
         self.block, self.count = "entry", 0
         self.known: dict[str, Register] | None = None   # while formulas are written: what holds a text
+        self.opposite: dict[Register, Register] = {}
 
     # ---- types, constants, loops
 
@@ -124,6 +126,14 @@ class Code:
         """A value."""
         return self.let(f"load {self.type}, ptr {self.pointer(base, offset)}, align 8")
 
+    def gathered(self, base: Register, offsets: Sequence[str]) -> Register:
+        """Numbers from memory, side by side, one for every lane."""
+        x = "poison"
+        for q, offset in enumerate(offsets):
+            one = self.let(f"load double, ptr {self.pointer(base, offset)}, align 8")
+            x = one if self.lanes == 1 else self.let(f"insertelement {self.type} {x}, double {one}, i32 {q}")
+        return x
+
     def store(self, x: Register, base: Register, offset: str) -> None:
         """Store a value."""
         self.lines.append(f"  store {self.type} {x}, ptr {self.pointer(base, offset)}, align 8")
@@ -148,6 +158,17 @@ class Code:
         self.declared.add(f"declare double {name}(double, {self.type})")
         return self.let(f"call reassoc double {name}(double {bits(-0.0)}, {self.type} {x})")
 
+    def totals(self, xs: Sequence[Register]) -> Register:
+        """The sums of the lanes of as many values as there are lanes, side by side: half of the lanes less in every round."""
+        h, lanes = 1, range(self.lanes)
+        while len(xs) > 1:
+            places = [q - q % (2 * h) + q % h + (self.lanes if q & h else 0) for q in lanes]
+            masks = ["<" + ", ".join([f"i32 {place + more}" for place in places]) + ">" for more in (0, h)]
+            xs = [self.op("fadd", *[self.let(f"shufflevector {self.type} {a}, {self.type} {b}, <{self.lanes} x i32> {mask}")
+                                    for mask in masks]) for a, b in zip(xs[::2], xs[1::2], strict=True)]
+            h *= 2
+        return xs[0]
+
     # ---- arithmetic
 
     def op(self, name: str, a: Register, b: Register) -> Register:
@@ -156,6 +177,8 @@ class Code:
 
     def call(self, name: str, *xs: Register) -> Register:
         """An LLVM intrinsic."""
+        if name == "fabs":
+            xs = tuple([self.opposite.get(x, x) for x in xs])
         full = f"@llvm.{name}." + ("f64" if self.lanes == 1 else f"v{self.lanes}f64")
         self.declared.add(f"declare {self.type} {full}({', '.join([self.type] * len(xs))})")
         return self.let(f"call {self.type} {full}({', '.join([f'{self.type} {x}' for x in xs])})")
@@ -166,7 +189,9 @@ class Code:
 
     def negated(self, x: Register) -> Register:
         """−x."""
-        return self.let(f"fneg {self.type} {x}")
+        y = self.let(f"fneg {self.type} {x}")
+        self.opposite[y] = x
+        return y
 
     def compare(self, how: str, a: Register, b: Register) -> Register:
         """Of every lane, as LLVM's fcmp."""
@@ -189,13 +214,16 @@ class Code:
         return y
 
     def polynomial(self, x: Register, *coefficients: float) -> Register:
-        """c₀ + c₁x + … by Horner's rule."""
+        """c₀ + c₁x + …: by Horner's rule, even and odd powers apart if there are many, which waits half as long."""
+        if len(coefficients) > 3:
+            square = self.op("fmul", x, x)
+            return self.fma(self.polynomial(square, *coefficients[1::2]), x, self.polynomial(square, *coefficients[::2]))
         y = self.number(coefficients[-1])
         for c in coefficients[-2::-1]:
             y = self.fma(y, x, self.number(c))
         return y
 
-    def power_of_2(self, n: Register) -> Register:
-        """2ⁿ of an integer in the range of normal numbers."""
-        biased = self.let(f"add {self.ints} {n}, {self.integer(1023)}")
-        return self.let(f"bitcast {self.ints} {self.let(f'shl {self.ints} {biased}, {self.integer(52)}')} to {self.type}")
+    def power_of_2(self, t: Register) -> Register:
+        """2ⁿ of t = n + ROUND, with an integer n, where that is a normal number."""
+        bits = self.let(f"shl {self.ints} {self.let(f'bitcast {self.type} {t} to {self.ints}')}, {self.integer(52)}")
+        return self.let(f"bitcast {self.ints} {self.let(f'add {self.ints} {bits}, {self.integer(1023 << 52)}')} to {self.type}")

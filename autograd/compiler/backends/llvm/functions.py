@@ -2,7 +2,8 @@
 
 A row's array form is read as a formula of numpy's functions (autograd/form.py). Here is what a library knows of them: LEAVES,
 under numpy's names. exp and what is made of it follow the usual reductions: x = n·log 2 + r with |r| ≤ ½ log 2, a polynomial
-in r, and a scaling by 2ⁿ in two steps, so that results below the normal range are right. All are within a few ulp of the C
+in r, and a scaling by 2ⁿ in two steps, so that results below the normal range are right. Integers stay in floats, for AVX2
+converts and shifts none of 64 bits. All are within a few ulp of the C
 library, whose scalar functions serve for the rest.
 """
 
@@ -14,14 +15,20 @@ from functools import cache
 
 from ....form import Call, Formula, UnreadableError, calls, expanded, is_condition, takes_condition
 from ....primitive import Primitive
-from .code import Code, Register
+from ....primitives import sech2
+from .code import ROUND, Code, Register
 
 __all__ = ["applied", "applied_together", "llvm_rule"]
 
 Rule = Callable[..., Register]
-RULES: dict[Primitive, Rule] = {}   # of users: a row → (code, *registers) → register
+RULES: dict[Primitive, Rule] = {}   # a row → (code, *registers) → register
 
 _LOG2_HIGH, _LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10   # their sum is log 2 beyond double precision
+_EXP = (0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321919, 0.0013888888888867442, 0.00019841269885463456,
+        2.480158735958728e-05, 2.7557244826979977e-06, 2.7557243460630636e-07, 2.5108835039420712e-08,
+        2.0924255282830747e-09)                        # of (eʳ − 1 − r)/r², minimax on ±½ log 2: 2⁻⁵⁹ of r
+_LOG = (0.6666666666666731, 0.39999999999435354, 0.28571428738549504, 0.2222219891382916, 0.18183548670675473,
+        0.1531441011386829, 0.14792685300599548)       # of (log m − 2q)/qz, minimax for m from √½ to √2: 2⁻⁵⁹ of log m
 _PI_2 = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)  # π/2 in three parts
 _SIN = (-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
         -2.50507602534068634195e-08, 1.58969099521155010221e-10)              # minimax on ±π/4, as in fdlibm
@@ -45,9 +52,10 @@ def applied(s: Code, op: Primitive, xs: Sequence[Register]) -> Register:
 
 def applied_together(s: Code, ops: Sequence[Primitive], xs: Sequence[Register]) -> list[Register]:
     """op(*xs) of each as code, in which what several have in common stands once."""
-    s.known = {}
+    outside = s.known
+    s.known = {} if outside is None else outside
     found = [RULES[op](s, *xs) if op in RULES else _by_formula(s, op, xs) for op in ops]
-    s.known = None
+    s.known = outside
     return found
 
 
@@ -95,58 +103,59 @@ def _operand(x: Formula | float, as_condition: bool, place: dict[Call, int]) -> 
 
 # ---- what a library knows
 
-def _reduced(s: Code, x: Register) -> tuple[Register, Register]:
-    """(n, r) with x = n·log 2 + r: n an integer as a float."""
-    n = s.call("rint", s.op("fmul", x, s.number(1 / math.log(2))))
-    minus = s.negated(n)
-    return n, s.fma(minus, s.number(_LOG2_LOW), s.fma(minus, s.number(_LOG2_HIGH), x))
-
-
-def _powers_of_2(s: Code, n: Register) -> tuple[Register, Register]:
-    """Two powers of 2 whose product is 2ⁿ, of n an integer as a float: alone, each is in the range of normal numbers."""
-    i = s.let(f"fptosi {s.type} {n} to {s.ints}")
-    half = s.let(f"ashr {s.ints} {i}, {s.integer(1)}")
-    return s.power_of_2(half), s.power_of_2(s.let(f"sub {s.ints} {i}, {half}"))
+def _whole(s: Code, x: Register, factor: float) -> tuple[Register, Register]:
+    """(n, n + ROUND) with the integer n nearest to x · factor, as a float; the last bits of the sum are n's."""
+    t = s.fma(x, s.number(factor), s.number(ROUND))
+    return s.op("fsub", t, s.number(ROUND)), t
 
 
 def _clamped(s: Code, x: Register, low: float, high: float) -> Register:
-    return s.call("minnum", s.call("maxnum", x, s.number(low)), s.number(high))
+    """x within limits; a nan stays."""
+    for how, limit in (("ogt", s.number(low)), ("olt", s.number(high))):
+        x = s.select(s.compare(how, limit, x), limit, x)
+    return x
 
 
 def _exponential(s: Code, x: Register) -> tuple[Register, Register, Register, Register]:
-    """(n, p, 2ⁿ, eˣ) with eˣ = 2ⁿ·(1 + p), of an x that is no nan: what exp and expm1 of it have in common."""
-    n, r = _reduced(s, _clamped(s, x, -746.0, 710.0))
-    p = s.fma(s.op("fmul", r, r), s.polynomial(r, *[1 / math.factorial(j) for j in range(2, 15)]), r)   # eʳ − 1
-    low, high = _powers_of_2(s, n)
+    """(n, p, 2ⁿ, eˣ) with eˣ = 2ⁿ·(1 + p): what exp and expm1 of x have in common."""
+    x = _clamped(s, x, -746.0, 710.0)
+    n, _ = _whole(s, x, 1 / math.log(2))
+    minus = s.negated(n)
+    r = s.fma(minus, s.number(_LOG2_LOW), s.fma(minus, s.number(_LOG2_HIGH), x))
+    p = s.fma(s.op("fmul", r, r), s.polynomial(r, *_EXP), r)   # eʳ − 1
+    half, t = _whole(s, n, 0.5)   # 2ⁿ in two factors: alone, each is in the range of normal numbers
+    low, high = s.power_of_2(t), s.power_of_2(s.op("fadd", s.op("fsub", n, half), s.number(ROUND)))
     return n, p, s.op("fmul", low, high), s.op("fmul", s.op("fmul", s.op("fadd", p, s.number(1.0)), low), high)
 
 
 def _exp(s: Code, x: Register) -> Register:
     *_, y = _exponential(s, x)
-    return s.select(s.compare("uno", x, x), x, y)
+    return y
 
 
 def _expm1(s: Code, x: Register) -> Register:
     n, p, power, large = _exponential(s, x)   # 2ⁿ, unless n = 1024
     y = s.op("fadd", s.op("fmul", p, power), s.op("fsub", power, s.number(1.0)))
     y = s.select(s.compare("ogt", n, s.number(60.0)), large, y)
-    y = s.select(s.compare("oeq", x, s.number(0.0)), x, y)
-    return s.select(s.compare("uno", x, x), x, y)
+    return s.select(s.compare("oeq", x, s.number(0.0)), x, y)
 
 
 def _log(s: Code, x: Register) -> Register:
     tiny = s.compare("olt", x, s.number(2.2250738585072014e-308))
     y = s.select(tiny, s.op("fmul", x, s.number(2.0 ** 54)), x)
     b = s.let(f"bitcast {s.type} {y} to {s.ints}")
-    e = s.let(f"ashr {s.ints} {s.let(f'sub {s.ints} {b}, {s.integer(0x3FE6A09E667F3BCD)}')}, {s.integer(52)}")
-    m = s.let(f"bitcast {s.ints} " + s.let(f"sub {s.ints} {b}, " + s.let(f"shl {s.ints} {e}, {s.integer(52)}"))
-              + f" to {s.type}")   # y = m · 2ᵉ with m between √½ and √2
+    d = s.let(f"add {s.ints} {b}, {s.integer(0x3FF0000000000000 - 0x3FE6A09E667F3BCD)}")   # its exponent: e + 1023
+    power = s.let(f"and {s.ints} {d}, {s.integer(-1 << 52)}")
+    m = s.let(f"bitcast {s.ints} " + s.let(f"sub {s.ints} " + s.let(
+        f"add {s.ints} {b}, {s.integer(0x3FF0000000000000)}") + f", {power}") + f" to {s.type}")
+    # y = m · 2ᵉ with m between √½ and √2
     f = s.op("fsub", m, s.number(1.0))
     q = s.op("fdiv", f, s.op("fadd", f, s.number(2.0)))
     z = s.op("fmul", q, q)         # log m = 2q(1 + z/3 + z²/5 + …)
-    p = s.polynomial(z, *[2 / j for j in range(3, 24, 2)])
-    e = s.let(f"sitofp {s.ints} {e} to {s.type}")
-    e = s.op("fadd", e, s.select(tiny, s.number(-54.0), s.number(0.0)))
+    p = s.polynomial(z, *_LOG)
+    e = s.let(f"bitcast {s.ints} " + s.let(f"or {s.ints} " + s.let(f"lshr {s.ints} {d}, {s.integer(52)}")
+                                           + f", {s.integer(0x4330000000000000)}") + f" to {s.type}")   # 2⁵² + e + 1023
+    e = s.op("fsub", e, s.select(tiny, s.number(2.0 ** 52 + 1023 + 54), s.number(2.0 ** 52 + 1023)))
     low = s.fma(e, s.number(_LOG2_LOW), s.op("fmul", s.op("fmul", q, z), p))
     y = s.fma(e, s.number(_LOG2_HIGH), s.fma(q, s.number(2.0), low))
     y = s.select(s.compare("oeq", x, s.number(0.0)), s.number(-math.inf), y)
@@ -164,9 +173,20 @@ def _log1p(s: Code, x: Register) -> Register:
 
 
 def _tanh(s: Code, x: Register) -> Register:
-    e = _expm1(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))   # sech2 has the exponential of the same
-    y = s.op("fdiv", s.negated(e), s.op("fadd", e, s.number(2.0)))
-    return s.select(s.compare("uno", x, x), x, s.call("copysign", y, x))
+    _, p, power, y = _exponential(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))
+    e = s.op("fadd", s.op("fmul", p, power), s.op("fsub", power, s.number(1.0)))   # y − 1, which has all its digits
+    return s.call("copysign", s.op("fmul", e, _over_more(s, y)), x)
+
+
+def _sech2(s: Code, x: Register) -> Register:
+    *_, y = _exponential(s, s.op("fmul", s.number(-2.0), s.call("fabs", x)))
+    inverse = _over_more(s, y)
+    return s.op("fmul", s.op("fmul", s.number(4.0), y), s.op("fmul", inverse, inverse))
+
+
+def _over_more(s: Code, y: Register) -> Register:
+    """1/(1 + y): tanh and its slope have one division in common."""
+    return s.op("fdiv", s.number(1.0), s.op("fadd", y, s.number(1.0)))
 
 
 def _cosh(s: Code, x: Register) -> Register:
@@ -176,14 +196,14 @@ def _cosh(s: Code, x: Register) -> Register:
 
 
 def _sine(s: Code, x: Register, quarter: int, name: str) -> Register:
-    n = s.call("rint", s.op("fmul", x, s.number(2 / math.pi)))
+    n, t = _whole(s, x, 2 / math.pi)
     minus, r = s.negated(n), x
     for part in _PI_2:
         r = s.fma(minus, s.number(part), r)
     z = s.op("fmul", r, r)
     sine = s.fma(s.op("fmul", r, z), s.polynomial(z, *_SIN), r)
     cosine = s.fma(s.op("fmul", z, z), s.polynomial(z, *_COS), s.fma(z, s.number(-0.5), s.number(1.0)))
-    i = s.let(f"add {s.ints} " + s.let(f"fptosi {s.type} {_clamped(s, n, -1e6, 1e6)} to {s.ints}") + f", {s.integer(quarter)}")
+    i = s.let(f"add {s.ints} {s.let(f'bitcast {s.type} {t} to {s.ints}')}, {s.integer(quarter)}")
     odd, below = [s.let(f"and {s.ints} {i}, {s.integer(bit)}") for bit in (1, 2)]
     odd = s.let(f"bitcast {s.ints} {s.let(f'shl {s.ints} {odd}, {s.integer(62)}')} to {s.type}")   # 2 or 0
     y = s.select(s.compare("une", odd, s.number(0.0)), cosine, sine)   # of a condition on integers LLVM makes a branch
@@ -270,3 +290,4 @@ LEAVES: dict[str, Rule] = {   # numpy's name → (code, *registers) → register
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "tanh": _tanh, "cosh": _cosh,
     "sin": lambda s, x: _sine(s, x, 0, "sin"), "cos": lambda s, x: _sine(s, x, 1, "cos"),
 }
+llvm_rule(sech2)(_sech2)

@@ -13,7 +13,7 @@ from ..chunks import FEW, MANY, ArrayKernel
 
 _WIDEST = 104      # examples in a tile, at most
 _SIZES = 8         # of small batches whose buffers are kept
-_TILE = 1 << 17    # bytes of the rows of a tile, which should stay in a core's second cache
+_TILE = 3 << 15    # bytes of the stored rows of a tile, which should stay in a core's second cache
 
 
 class LLVMKernel(ArrayKernel):
@@ -34,7 +34,7 @@ class LLVMKernel(ArrayKernel):
         self.lanes, self.loops, rolled = 1024, self.made, self.rolled
         unit = self.most = self.loops.unit
         if not rolled.irregular:
-            fit = max(_TILE // (8 * max(rolled.rows, 1)) // unit, 2)
+            fit = max(_TILE // (8 * max(self.loops.stored, 1)) // unit, 2)
             if rolled.rows_shared > _TILE >> 3:   # over so many weights it should pass seldom
                 fit = _WIDEST
             self.most = min(fit, _WIDEST // unit) * unit

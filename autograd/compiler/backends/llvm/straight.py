@@ -1,25 +1,40 @@
-"""Step 6 for graphs without regularity: an LLVM instruction for every line, in functions of a few hundred lines.
+"""Step 6 for graphs without regularity: an LLVM instruction for every line, in functions of some dozens of lines.
 
 LLVM's time grows faster than the length of a function, so the program is cut into pieces; what a piece leaves for another
 lies in a row of U (what all examples share, computed once) or of V (a register of examples at a time), reused when free.
+
+Around a call of a function, as tanh, all registers are saved in memory. So lines are ordered by depth: how many such functions
+follow each other on the way to them. Those of one depth do not need each other, and the same ones are computed in a loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ....primitive import Primitive
 from ...program import Program
-from .code import Code, Register
+from .code import Code, Register, bits
 from .functions import applied, applied_together
 from .loops import LoopProgram, register_lanes
 
 __all__ = ["StraightProgram"]
 
-_PIECE = 300
-_SHORT = 8   # instructions of a primitive that is written in place
+_PIECE = 50   # groups of lines in a function
+_SHORT = 8    # instructions of a primitive that is written in place
+_MANY = 8     # so many calls of a function are a loop
+
+
+@dataclass
+class Piece:
+    """What one function computes: groups of lines that have their arguments in common. If they are `alike`, the primitives of
+    all groups are the same, and no group needs another."""
+
+    alike: bool = False
+    groups: list[list[int]] = field(default_factory=list)
 
 
 class StraightProgram(LoopProgram):
@@ -36,9 +51,10 @@ class StraightProgram(LoopProgram):
         self.rows_shared, self.rows = program.shared, program.varying
         self.place: dict[int, int] = {i: i for i in range(program.shared)}   # of a line, its row of U or V
         self.place |= {program.shared + i: i for i in range(program.varying)}
+        self.globals: list[str] = []   # of all functions
         pieces = [self._pieces([i for i, op in enumerate(program.ops) if op and program.varies[i] == varies], varies)
                   for varies in (False, True)]
-        s = self.s = Code(self.W)
+        s = self._code(self.W)
         self.T = str(self.W)
         self.registers = "1"
         _, tiles = self._sizes()
@@ -63,59 +79,137 @@ class StraightProgram(LoopProgram):
         self._compile()
         del self.program
 
+    def _code(self, lanes: int) -> Code:
+        """From here on, that of a new function."""
+        self.s = Code(lanes)
+        self.s.globals = self.globals
+        return self.s
+
     def _pieces(self, lines: Sequence[int], varies: bool) -> list[str]:
-        """Functions for the lines, in their order; what a later one or an output needs is given a row."""
+        """Functions for the lines, in the order of their calls; what a later one or an output needs is given a row."""
         program, outputs = self.program, set(self.program.outputs)
-        pieces: list[list[list[int]]] = []
-        lanes, left = self.W if varies else 1, 0
-        for together in self._together(lines, lanes):
-            if left <= 0:
-                pieces.append([])
-                left = _PIECE
-            pieces[-1].append(together)
-            left -= len(together)
+        pieces = self._cut(lines, self.W if varies else 1)
         last: dict[int, int] = {}   # of a line, the last piece that needs it
-        for piece, groups in enumerate(pieces):
-            last |= {a: piece for together in groups for i in together for a in program.args[i]}
+        for k, piece in enumerate(pieces):
+            last |= {a: k for together in piece.groups for i in together for a in program.args[i]}
         free: list[int] = []
         names = []
-        for piece, groups in enumerate(pieces):
-            mine = [i for together in groups for i in together]
-            s = Code(lanes)
-            known: dict[int, Register] = {}
-            for together in groups:
-                xs = [self._value(s, a, known) for a in program.args[together[0]]]
-                ops = tuple([op for i in together if (op := program.ops[i])])
-                known |= zip(together, self._call(s, ops, xs), strict=True)
-            for i in mine:
-                if i in outputs or last.get(i, -1) > piece or not varies:
-                    self.place[i] = free.pop() if free and varies else self._row(varies)
-                    s.store(known[i], "%V" if varies else "%U", str(self.place[i] * s.lanes))
+        for k, piece in enumerate(pieces):
+            mine = [i for together in piece.groups for i in together]
+            s = self._code(self.W if varies else 1)
+            if piece.alike:
+                self._alike(piece.groups, varies)
+            else:
+                known = self._one_by_one(piece.groups)
+                for i in mine:
+                    if i in outputs or last.get(i, -1) > k or not varies:
+                        self.place[i] = free.pop() if free and varies else self._row(varies)
+                        s.store(known[i], "%V" if varies else "%U", str(self.place[i] * s.lanes))
             if varies:
-                ended = [a for i in mine for a in program.args[i] if last[a] == piece and a not in outputs]
+                ended = [a for i in mine for a in program.args[i] if last[a] == k and a not in outputs]
                 free += sorted({self.place[a] for a in ended if a in self.place and program.varies[a] and program.ops[a]})
-            name = f"{'varying' if varies else 'shared'}{piece}"
+            names.append(name := f"{'varying' if varies else 'shared'}{k}")
             self.declared |= s.declared
             self.functions.append("\n".join([f"define internal void @{name}(ptr noalias %U, ptr noalias %V) {{", "entry:",
                                              *s.lines, "  ret void", "}"]))
-            names.append(name)
         return names
 
-    def _together(self, lines: Sequence[int], lanes: int) -> list[list[int]]:
-        """The lines in order, but those that call a function at once where others call one of the same arguments: as tanh and
-        its slope, they may have most of their work in common."""
-        found: list[list[int]] = []
-        calls: dict[tuple[int, ...], list[int]] = {}   # of arguments
+    def _cut(self, lines: Sequence[int], lanes: int) -> list[Piece]:
+        """The lines in the order of their depth, and in that of the program where it is the same. Those that call a function
+        of the same arguments are together: as tanh and its slope, they may have most of their work in common."""
+        ops, args = self.program.ops, self.program.args
+        long = {i for i in lines if (op := ops[i]) and self._is_long(op, lanes, len(args[i]))}
+        within = self._within(lines, long)
+        after: dict[int, int] = {}   # of a line, the least depth of those that need it
+        plain: dict[int, list[int]] = {}
+        calls: dict[int, dict[tuple[int, ...], list[int]]] = {}   # at a depth, by arguments
         for i in lines:
-            op, of = self.program.ops[i], self.program.args[i]
-            if not (op and self._is_long(op, lanes, len(of))):
-                found.append([i])
-            elif of in calls:
-                calls[of].append(i)
-            else:
-                calls[of] = [i]
-                found.append(calls[of])
-        return found
+            depth = max([after.get(a, 0) for a in args[i]])
+            after[i] = depth + (i in long)
+            if i in long:
+                calls.setdefault(depth, {}).setdefault(args[i], []).append(i)
+            elif i not in within:
+                plain.setdefault(depth, []).extend(self._with(i, within))
+        pieces = [Piece()]
+        for depth in sorted({*plain, *calls}):
+            loops: dict[object, list[list[int]]] = {}
+            for together in calls.get(depth, {}).values():
+                together.sort(key=lambda i: str(ops[i]))
+                loops.setdefault((self._ops(together), self._kinds(together[0])), []).append(together)
+            few = [together for groups in loops.values() if len(groups) < _MANY for together in groups]
+            for together in [*[[i] for i in plain.get(depth, ())], *few]:
+                if pieces[-1].alike or len(pieces[-1].groups) >= _PIECE:
+                    pieces.append(Piece())
+                pieces[-1].groups.append(together)
+            pieces += [Piece(True, groups) for groups in loops.values() if len(groups) >= _MANY]
+        return [piece for piece in pieces if piece.groups]
+
+    def _within(self, lines: Sequence[int], long: Collection[int]) -> set[int]:
+        """The lines that stand right before the only one that needs them, so that they are in a register then."""
+        program = self.program
+        uses, user = Counter([a for i in lines for a in program.args[i]]), {a: i for i in lines for a in program.args[i]}
+        return {i for i in lines if uses[i] == 1 and i not in long and user[i] not in long} - {*program.outputs}
+
+    def _with(self, i: int, within: Collection[int]) -> list[int]:
+        """Line i, and before it those that stand there."""
+        order, path = [], [i]
+        while path:
+            order.append(path.pop())
+            path += [a for a in self.program.args[order[-1]] if a in within]
+        return order[::-1]
+
+    def _kinds(self, i: int) -> tuple[object, ...]:
+        """Of every argument of a line, the number that it is, or whether it varies."""
+        program = self.program
+        return tuple([bits(program.numbers[a]) if a in program.numbers else program.varies[a] for a in program.args[i]])
+
+    def _one_by_one(self, groups: Sequence[Sequence[int]]) -> dict[int, Register]:
+        """The values of the lines, each computed where it stands."""
+        known: dict[int, Register] = {}
+        for together in groups:
+            xs = [self._value(self.s, a, known) for a in self.program.args[together[0]]]
+            known |= zip(together, self._call(self.s, self._ops(together), xs), strict=True)
+        return known
+
+    def _ops(self, lines: Sequence[int]) -> tuple[Primitive, ...]:
+        return tuple([op for i in lines if (op := self.program.ops[i])])
+
+    def _alike(self, groups: Sequence[Sequence[int]], varies: bool) -> None:
+        """The same primitives of many arguments, in a loop: the results of each lie in rows side by side. Where a row is one
+        number, a register of rows at a time."""
+        program, s, n, W = self.program, self.s, len(groups), self.s.lanes
+        ops, space = self._ops(groups[0]), "%V" if varies else "%U"
+        starts = []
+        for lines in zip(*groups, strict=True):
+            places = [self._row(varies) for _ in lines]
+            self.place |= zip(lines, places, strict=True)
+            starts.append(places[0])
+        columns = list(zip(*[program.args[together[0]] for together in groups], strict=True))
+        refs = [None if column[0] in program.numbers else self._ref(np.array([self.place[a] for a in column]))
+                for column in columns]
+
+        def rows(first: int, lanes: int, count: int) -> None:
+            def some(k: Register, _: object) -> None:
+                at = s.at(first, (k, lanes // W))
+                xs = []
+                for (a, *_rest), ref in zip(columns, refs, strict=True):
+                    if ref is None:
+                        xs.append(s.number(program.numbers[a]))
+                    elif varies and not program.varies[a]:
+                        xs.append(s.spread("%U", ref(at)))
+                    elif W > 1:
+                        xs.append(s.load("%V", s.at(0, (ref(at), W))))
+                    else:
+                        xs.append(s.gathered(space, [ref(s.at(q, (at, 1))) for q in range(lanes)]))
+                for start, y in zip(starts, applied_together(s, ops, xs), strict=True):
+                    s.store(y, space, s.at(start * W, (at, W)))
+            s.lanes = lanes
+            s.loop(count, some)
+        lanes = W if W > 1 else register_lanes()
+        whole, rest = divmod(n * W, lanes)
+        rows(0, lanes, whole)
+        if rest:
+            rows(n - rest, 1, rest)
 
     def _row(self, varies: bool) -> int:
         if varies:
