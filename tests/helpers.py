@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 from typing import Any, NoReturn
 
@@ -85,6 +86,13 @@ def _rounded(x: Any) -> Any:
     return mp.nint(re(x))   # halves to the even one
 
 
+def _weighted_sum(*xs: Any) -> Any:
+    terms = [reduce(operator.mul, term) for term in terms_of(xs)]
+    if any(mp.isinf(x) for x in xs):   # beside which a product that no float holds is infinite too
+        terms = [mp.sign(x) * mp.inf if abs(x) > LARGEST else x for x in terms]
+    return sum(terms)
+
+
 class _Truths(dict[str, Callable[..., Any]]):
     def __missing__(self, name: str) -> NoReturn:
         pytest.fail(f"add a truth for {name} to TRUTHS in tests/helpers.py: its definition, of real and complex numbers")
@@ -102,7 +110,7 @@ TRUTHS = _Truths({
     "direction": lambda a, b: a / _hypot(a, b) if a else mpf(0), "inversion": lambda a, b: a / (a * a + b * b),
     "semicircle": lambda x: mp.sqrt((1 - x) * (1 + x)), "cauchy": lambda x: 1 / (1 + x * x),
     "logistic": lambda x: 1 / (2 + mp.exp(x) + mp.exp(-x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
-    "weighted_sum": lambda *xs: sum(map(operator.mul, xs[len(xs) % 2:], xs[(len(xs) + 1) // 2:]), xs[0] if len(xs) % 2 else 0),
+    "weighted_sum": _weighted_sum,
     "softplus": _softplus, "logsumexp": _logsumexp,
     "surprisal": _surprisal, "share": lambda a, b: a / (a + b),
     "step": lambda x: mpf(re(x) > 0), "sign": lambda x: mp.sign(re(x)), "abs": lambda x: x if re(x) > 0 else -x,
