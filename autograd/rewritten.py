@@ -21,7 +21,7 @@ from .graph import topological
 from .primitive import Primitive
 from .value import Value
 
-__all__ = ["in_letters", "labels_of", "opened", "shown", "starts_a_sum", "without_starts"]
+__all__ = ["in_letters", "labels_of", "moved", "opened", "shown", "starts_a_sum", "without_starts"]
 
 Rewritten = tuple[Value, dict[Value, Value]]
 
@@ -29,8 +29,13 @@ Rewritten = tuple[Value, dict[Value, Value]]
 def shown(y: Value, names: Mapping[Value, str] | None = None) -> Rewritten:
     """`y` opened and without starts, as pictures have it."""
     y, stands = opened(y)
-    y, further = without_starts(y, {stands.get(v, v): name for v, name in (names or {}).items()})
+    y, further = without_starts(y, moved(names, stands))
     return y, {v: further[s] for v, s in stands.items()}
+
+
+def moved(names: Mapping[Value, str] | None, stands: Mapping[Value, Value]) -> dict[Value, str]:
+    """The names, of what stands for their nodes."""
+    return {stands.get(v, v): name for v, name in (names or {}).items()}
 
 
 def opened(y: Value) -> Rewritten:

@@ -21,7 +21,7 @@ from .conversion import bounded
 from .display import natural
 from .faults import check_unchanged
 from .graph import topological
-from .rewritten import in_letters, labels_of, opened, starts_a_sum, without_starts
+from .rewritten import in_letters, labels_of, moved, opened, starts_a_sum, without_starts
 from .shifts import shifted
 from .sweep import dependents
 from .value import Value, literal
@@ -113,7 +113,7 @@ def steps(y: Value, wrt: Value | Iterable[Value] | None = None, rows: Rows = "au
     y, open_ = opened(_summed(y))
     order = topological(y)
     check_unchanged(order)
-    labels = labels_of(order, _moved(names, open_))
+    labels = labels_of(order, moved(names, open_))
     y, letters = in_letters(y, labels)
     stands = {v: letters[s] for v, s in open_.items()}
     variables = dict.fromkeys([letters.get(x, x) for x in _variables(order, wrt, labels, open_)])
@@ -149,14 +149,9 @@ def xi_names(y: Value, names: Mapping[Value, str] | None = None) -> dict[Value, 
     ['x', 'ξ1', 'L']
     """
     y, stands = opened(_summed(y))
-    labels = labels_of(topological(y), _moved(names, stands))
+    labels = labels_of(topological(y), moved(names, stands))
     back = {s: v for v, s in stands.items()}
     return {back.get(v, v): name for v, name in _layout(y, labels, (), labels)[1].items()}
-
-
-def _moved(names: Mapping[Value, str] | None, stands: Mapping[Value, Value]) -> dict[Value, str]:
-    """The names, of what stands for their nodes."""
-    return {stands.get(v, v): name for v, name in (names or {}).items()}
 
 
 def _summed(y: Value) -> Value:

@@ -132,6 +132,7 @@ def test_a_sum_of_products_is_one_box_on_request(by: Any) -> None:
     assert ["z", "wᵀ·x + b"] in [texts(g)[:2] for g in groups(draw(y, rows="sums", depth=3, engine="builtin"), "result")]
     assert "w1·x2" in draw_dot(y, rows="sums").source
     assert "wᵀ·x + 1" in draw(affine(w, x, 1.0), rows="sums", engine="builtin").svg   # as large as w1·x1
+    assert texts(groups(draw(w[0] - x[0], rows="sums", engine="builtin"), "root")[0])[1] == "w1 − x1"   # the minus is seen
     long = affine([Value(1.0, label=f"a{2 ** i}") for i in range(9)], [Value(1.0, label=f"c{3 ** i}") for i in range(9)], 1.0)
     assert texts(groups(draw(long, rows="sums", engine="builtin"), "root")[0])[1] == "Σ"
 

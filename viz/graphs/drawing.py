@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.rewritten import labels_of, shown
+from autograd.rewritten import labels_of, moved, shown
 from autograd.steps import within_sums, xi_names
 from autograd.sweep import numbers
 from autograd.value import Value
@@ -143,7 +143,7 @@ def _chosen(name: str, value: Value, depth: int | None, limit: int, rows: str, n
     if rows not in ("all", "sums"):
         raise ValueError(f"{name}(rows={bounded(rows)}): choose one of all, sums")
     value, stands = shown(value, names)
-    names = {stands.get(v, v): called for v, called in (names or {}).items()}
+    names = moved(names, stands)
     order = topological(value)
     graph = _Graph.of(order, within_sums(order, labels_of(order, names)) if rows == "sums" else ())
     drawn = [*enumerate(graph.operands)] if depth is None else graph.down_to(depth, graph.depths())
@@ -254,7 +254,7 @@ def _boxes_and_links(graph: _Graph, drawn: Sequence[tuple[int, Value]], names: M
                 links.append(Link(f"e{i}-more", len(boxes) - 1, len(boxes), f"operands of {called} that are not drawn"))
         at[v] = len(boxes)
         inputs = len(operands) - len(cut) + bool(cut)
-        symbol = "" if v.op is None else v.op.symbol if len(operands) == len(v.args) else _sum(v, vectors)
+        symbol = "" if v.op is None else v.op.symbol if all([a in graph.operands for a in v.args]) else _sum(v, vectors)
         boxes.append(_box(v, name, symbol, f"n{i}", graded=swept and not v.constant, least=turn((0.0, PORT * inputs))))
     if boxes[-1].kind == "result":
         boxes[-1] = replace(boxes[-1], kind="root")

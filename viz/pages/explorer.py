@@ -12,7 +12,7 @@ from typing import Any
 from autograd.conversion import bounded
 from autograd.faults import check_unchanged
 from autograd.graph import topological
-from autograd.rewritten import shown
+from autograd.rewritten import moved, shown
 from autograd.steps import xi_names
 from autograd.value import Value
 
@@ -67,7 +67,7 @@ def explore(value: Value, *, wrt: Value | Sequence[Value] | None = None, collaps
     order = topological(value)
     if len(order) > 3 * limit:
         raise ValueError(_advice(len(order), "nodes", 3 * limit, (len(order) + 2) // 3))
-    given = {stands.get(v, v): name for v, name in given.items()}
+    given = moved(given, stands)
     called = xi_names(value, given)
     groups = groups_of(order, symbols_of(order, called), collapse)
     largest = max([len(groups), *[len(group.members) for group in groups]]) if groups else len(order)
